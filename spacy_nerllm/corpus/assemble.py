@@ -1,0 +1,137 @@
+"""Mix annotated passages and corpora into the records that an adapter is trained on."""
+
+import random
+from pathlib import Path
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import srsly
+
+from ..entity_map import pairs_from_spans
+from .given_types import Entity, TypeNames, ask_among, rename
+from .markup import Passage
+from .records import Record
+
+# Of the texts of a corpus, at most this part has no entity: they are short to learn.
+_MOST_EMPTY = 0.25
+
+
+def make_record(
+    text: str, entities: Iterable[Entity], types: Optional[Sequence[str]], lang: str, source: str
+) -> Record:
+    """Make a record of a text and its entities.
+
+    text (str): The text.
+    entities (Iterable[Entity]): (start, end, type) in characters.
+    types (Optional[Sequence[str]]): The types that the prompt names, or None for open types.
+    lang (str): ISO 639-1 code.
+    source (str): Where the text comes from.
+    RETURNS (Record): The record. Of a surface with two types the first counts.
+    """
+    pairs, _ = pairs_from_spans(text, entities)
+    return Record(
+        input=text,
+        output=dict(pairs),
+        types=None if types is None else list(types),
+        lang=lang,
+        source=source,
+    )
+
+
+def open_records(passages: Iterable[Passage]) -> Iterator[Record]:
+    """Ask for all entities of each passage, with no types given.
+
+    passages (Iterable[Passage]): Passages in which every entity is annotated.
+    YIELDS (Record): One for each passage.
+    """
+    for passage in passages:
+        source = f"open_types/{passage.domain}"
+        yield make_record(passage.text, passage.entities, None, passage.lang, source)
+
+
+def given_records(
+    passages: Sequence[Passage],
+    names: TypeNames,
+    finer: Dict[str, Dict[str, str]],
+    variants: int,
+    rng: random.Random,
+) -> Iterator[Record]:
+    """Ask for some types of each passage, several times in different ways.
+
+    passages (Sequence[Passage]): Passages in which every entity is annotated.
+    names (TypeNames): Broader types and synonyms.
+    finer (Dict[str, Dict[str, str]]): Passage id to surface to a more specific type.
+    variants (int): How many records each passage gives.
+    rng (random.Random): Source of chance.
+    YIELDS (Record): The records.
+    """
+    inventory = _frequent_types(passages, names)
+    for passage in passages:
+        special = finer.get(passage.id, {})
+        spans = {
+            (start, end): special[passage.text[start:end]]
+            for start, end, _ in passage.entities
+            if passage.text[start:end] in special
+        }
+        for _ in range(variants):
+            types, entities = ask_among(passage.entities, inventory, names, spans, rng)
+            source = f"open_types/{passage.domain}"
+            yield make_record(passage.text, entities, types, passage.lang, source)
+
+
+def _frequent_types(passages: Iterable[Passage], names: TypeNames) -> List[str]:
+    """Types of at least three passages, and the broader ones."""
+    counts: Dict[str, int] = {}
+    for passage in passages:
+        for type_ in {type_ for *_, type_ in passage.entities}:
+            counts[type_] = counts.get(type_, 0) + 1
+    broader = {name for wide in names.broader.values() for name in wide}
+    return sorted({type_ for type_, count in counts.items() if count >= 3} | broader)
+
+
+def corpus_records(path: Path, most: int, names: TypeNames, rng: random.Random) -> List[Record]:
+    """Sample a corpus that annotates its own types only, which every prompt then names.
+
+    path (Path): JSONL of {"text", "entities": [[start, end, type], ...], "lang"}.
+    most (int): The most records to take.
+    names (TypeNames): Broader types and synonyms.
+    rng (random.Random): Source of chance.
+    RETURNS (List[Record]): The records, in a random order.
+    """
+    lines = list(srsly.read_jsonl(path))
+    rng.shuffle(lines)
+    types = sorted({type_ for line in lines for *_, type_ in line["entities"]})
+    full = [line for line in lines if line["entities"]][:most]
+    # Empty texts fill up to their part of the whole, however few the full ones are.
+    empty = [line for line in lines if not line["entities"]]
+    kept = full + empty[: int(len(full) * _MOST_EMPTY / (1 - _MOST_EMPTY))]
+    rng.shuffle(kept)
+    return [_corpus_record(line, types, path.stem, names, rng) for line in kept[:most]]
+
+
+def _corpus_record(
+    line: Dict, types: Sequence[str], source: str, names: TypeNames, rng: random.Random
+) -> Record:
+    entities = [tuple(entity) for entity in line["entities"]]
+    asked = list(types)
+    if rng.random() < 0.2:
+        asked = rng.sample(asked, rng.randint(1, len(asked)))
+    rng.shuffle(asked)
+    found = [entity for entity in entities if entity[2] in asked]
+    asked, found = rename(asked, found, names, rng)
+    return make_record(line["text"], found, asked, line["lang"], source)
+
+
+def split_passages(
+    passages: Iterable[Passage], part: float, rng: random.Random
+) -> Tuple[List[Passage], List[Passage]]:
+    """Set some passages aside, so that no text stands on both sides.
+
+    passages (Iterable[Passage]): All passages.
+    part (float): The part to set aside, between 0 and 1.
+    rng (random.Random): Source of chance.
+    RETURNS (Tuple[List[Passage], List[Passage]]): The rest, and those set aside.
+    """
+    shuffled = list(passages)
+    rng.shuffle(shuffled)
+    aside = max(1, round(len(shuffled) * part))
+    return shuffled[aside:], shuffled[:aside]

@@ -1,0 +1,118 @@
+"""Ask for given types: which types a prompt names, and what each entity is then called.
+
+A model that is to choose among types that it never saw must learn that the same name can be a
+`city`, a `location` or a `place`, by what is asked for: the most specific type asked for wins.
+Types that the text does not have are asked for too, as in GNER (Ding et al., 2024,
+https://arxiv.org/abs/2402.16602), where such negatives are worth several points of F1.
+"""
+
+import random
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+import srsly
+
+Entity = Tuple[int, int, str]
+
+_MOST_TYPES = 25
+# Chances of how a type of the text is asked for: by its name, by a broader one, by both, not at all.
+_ASK = {"own": 0.6, "broader": 0.18, "both": 0.12, "none": 0.1}
+_SYNONYM_CHANCE = 0.15
+
+
+class TypeNames(NamedTuple):
+    """What types are called.
+
+    broader (Dict[str, List[str]]): Type to the broader types that hold it.
+    synonyms (Dict[str, List[str]]): Type to other names of it.
+    """
+
+    broader: Dict[str, List[str]]
+    synonyms: Dict[str, List[str]]
+
+
+def read_type_names(path: Path) -> TypeNames:
+    """Read the table of type names.
+
+    path (Path): JSON with "broader" (type to the narrower ones it holds) and "synonyms".
+    RETURNS (TypeNames): The table, seen from the narrower types.
+    """
+    table = srsly.read_json(path)
+    broader: Dict[str, List[str]] = {}
+    for wide, narrow in table["broader"].items():
+        for name in narrow:
+            broader.setdefault(name, []).append(wide)
+    return TypeNames(broader, table["synonyms"])
+
+
+def ask_among(
+    entities: Sequence[Entity],
+    inventory: Sequence[str],
+    names: TypeNames,
+    finer: Dict[Tuple[int, int], str],
+    rng: random.Random,
+) -> Tuple[List[str], List[Entity]]:
+    """Choose types to ask for of a text in which every entity is annotated.
+
+    entities (Sequence[Entity]): (start, end, type) of all entities.
+    inventory (Sequence[str]): Types to draw those from that the text does not have.
+    names (TypeNames): Broader types and synonyms.
+    finer (Dict[Tuple[int, int], str]): A more specific type for the entity at (start, end).
+    rng (random.Random): Source of chance.
+    RETURNS (Tuple[List[str], List[Entity]]): The types in the order of the prompt, and the
+        entities that are of them, so called.
+    """
+    chains = [_chain(entity, names, finer) for entity in entities]
+    asked: List[str] = []
+    for chain in sorted(set(chains)):
+        asked.extend(_ask_for(chain, rng))
+    related = {name for chain in chains for name in chain}
+    others = [name for name in inventory if name not in related]
+    asked = sorted(set(asked))[:_MOST_TYPES]
+    most = min(len(others), _MOST_TYPES - len(asked), 12)
+    asked += rng.sample(others, rng.randint(min(1, most), most))
+    rng.shuffle(asked)
+    called = []
+    for (start, end, _), chain in zip(entities, chains):
+        fitting = [name for name in chain if name in asked]
+        if fitting:
+            called.append((start, end, fitting[0]))
+    return rename(asked, called, names, rng)
+
+
+def _chain(
+    entity: Entity, names: TypeNames, finer: Dict[Tuple[int, int], str]
+) -> Tuple[str, ...]:
+    """All types of an entity, from the most specific to the broadest."""
+    start, end, type_ = entity
+    own = (finer[start, end], type_) if (start, end) in finer else (type_,)
+    return tuple(dict.fromkeys((*own, *names.broader.get(type_, ()))))
+
+
+def _ask_for(chain: Sequence[str], rng: random.Random) -> List[str]:
+    (how,) = rng.choices(list(_ASK), list(_ASK.values()))
+    if how == "none":
+        return []
+    if how == "own" or len(chain) == 1:
+        return [chain[0]]
+    wide = rng.choice(chain[1:])
+    return [wide] if how == "broader" else [chain[0], wide]
+
+
+def rename(
+    asked: Sequence[str], entities: Sequence[Entity], names: TypeNames, rng: random.Random
+) -> Tuple[List[str], List[Entity]]:
+    """Call some types by a synonym, in the prompt and in the answer alike.
+
+    asked (Sequence[str]): The types to ask for.
+    entities (Sequence[Entity]): (start, end, type), the types among those asked for.
+    names (TypeNames): Broader types and synonyms.
+    rng (random.Random): Source of chance.
+    RETURNS (Tuple[List[str], List[Entity]]): Both, renamed. No two types get the same name.
+    """
+    called: Dict[str, str] = {}
+    for name in asked:
+        taken = {*asked, *called.values()}
+        free = [other for other in names.synonyms.get(name, ()) if other not in taken]
+        called[name] = rng.choice(free) if free and rng.random() < _SYNONYM_CHANCE else name
+    return list(called.values()), [(start, end, called[type_]) for start, end, type_ in entities]

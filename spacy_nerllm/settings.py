@@ -1,0 +1,84 @@
+"""The settings of the component: checked once, with a message that names the field."""
+
+from typing import Annotated, Any, Dict, List, Literal, Optional
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+
+from .entity_map import check_types
+from .errors import Errors
+from .generation.checkpoints import DEFAULT_ADAPTER, DEFAULT_BASE
+
+Annotate = Literal["ents", "spans", "both"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+_Count = Annotated[StrictInt, Field(gt=0)]
+_Name = Annotated[StrictStr, Field(min_length=1)]
+
+
+class Settings(BaseModel):
+    """What `nlp.add_pipe("nerllm", config=...)` takes, but for the scorer.
+
+    labels (Optional[List[str]]): Types to choose from. None: open types, the model names them.
+    label_map (Dict[str, str]): Renames types, as {"person": "PERSON"}.
+    base (str): Base model: "smollm2-135m", a folder, or a Hub id.
+    adapter (str): Adapter: "default" for the packaged one, a folder, or a Hub id.
+    device (str): "auto", "cpu", "cuda", "cuda:1", "mps".
+    dtype (str): "auto", "float32", "bfloat16" or "float16".
+    annotate (str): What to set: doc.ents ("ents"), doc.spans ("spans") or both.
+    spans_key (str): Key of doc.spans.
+    threshold (float): The least score of a span that is kept, from 0 to 1.
+    max_window_tokens (int): Tokens of the base model in one window of a long text.
+    batch_tokens (int): About how many prompt tokens are run at once.
+    max_new_tokens (int): The most tokens of one answer.
+    save_io (bool): Keep prompts and answers in doc.user_data["nerllm_io"].
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+    labels: Optional[List[_Name]] = None
+    label_map: Dict[_Name, _Name] = {}
+    base: _Name = DEFAULT_BASE
+    adapter: _Name = DEFAULT_ADAPTER
+    device: _Name = "auto"
+    dtype: Dtype = "auto"
+    annotate: Annotate = "both"
+    spans_key: _Name = "nerllm"
+    threshold: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.0
+    max_window_tokens: _Count = 256
+    batch_tokens: _Count = 2048
+    max_new_tokens: _Count = 512
+    save_io: StrictBool = False
+
+
+def check_settings(**values: Any) -> Settings:
+    """Check settings.
+
+    **values (Any): As in `Settings`.
+    RETURNS (Settings): The settings.
+    RAISES (ValueError): If one has a wrong type or value; the message names it.
+    """
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise ValueError(
+            Errors.E040.format(field=field, value=first["input"], problem=first["msg"])
+        ) from None
+    if settings.labels is not None:
+        _check_labels(settings.labels)
+    for name in settings.label_map:
+        # spaCy's config file cannot hold such a key.
+        if any(char in name for char in ":=\n") or name[0] in "#;[":
+            problem = "a key of a config file cannot hold ':' or '=', nor start with '#', ';' or '['"
+            raise ValueError(Errors.E040.format(field="label_map", value=name, problem=problem))
+    return settings
+
+
+def _check_labels(labels: List[str]) -> None:
+    try:
+        check_types(labels)
+    except ValueError as error:
+        raise ValueError(
+            Errors.E040.format(field="labels", value=labels, problem=error)
+        ) from None

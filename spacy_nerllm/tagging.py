@@ -1,0 +1,179 @@
+"""From docs to spans: windows, prompts, generation, entity map, placement."""
+
+import logging
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+
+import numpy
+from spacy.pipeline.sentencizer import Sentencizer
+from spacy.tokens import Doc
+
+from .entity_map import EntityMap, Pair, align_pairs, read_answer, split_windows
+from .entity_map.prompt import Prompt
+from .errors import Warnings
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .generation.protocol import Answer, Generator
+
+logger = logging.getLogger("spacy_nerllm")
+
+_sentencizer = Sentencizer()
+
+
+class Window(NamedTuple):
+    """A part of a doc that is one prompt.
+
+    first (int): Its first token.
+    last (int): The token after its last.
+    start (int): Offset of its first character in the doc.
+    prompt (Prompt): The prompt for it.
+    """
+
+    first: int
+    last: int
+    start: int
+    prompt: Prompt
+
+
+class ScoredSpan(NamedTuple):
+    """An entity.
+
+    start (int): Offset of its first character in the doc.
+    end (int): Offset after its last character.
+    type (str): Its type, as the model wrote it.
+    score (float): Probability that the model gave to surface and type together.
+    """
+
+    start: int
+    end: int
+    type: str
+    score: float
+
+
+class Prediction(NamedTuple):
+    """What was found in one doc.
+
+    spans (List[ScoredSpan]): Every occurrence, by start; they may overlap.
+    exchanges (List[Tuple[Window, str]]): Each window with the model's answer.
+    """
+
+    spans: List[ScoredSpan]
+    exchanges: List[Tuple[Window, str]]
+
+
+def tag_docs(
+    docs: Sequence[Doc], generator: "Generator", settings: Settings, counts: Counter
+) -> List[Prediction]:
+    """Find the entities of docs. The docs are not changed.
+
+    docs (Sequence[Doc]): The docs.
+    generator (Generator): Answers the prompts.
+    settings (Settings): The component's settings.
+    counts (Counter): Gets how many "answers" there were, how many of them were "salvaged" or
+        "truncated", and how many surfaces were "unplaced" or in "conflict".
+    RETURNS (List[Prediction]): One for each doc.
+    """
+    windows = [list(_windows(doc, generator, settings)) for doc in docs]
+    answers = iter(
+        generator.generate(
+            [window.prompt for per_doc in windows for window in per_doc],
+            settings.labels,
+            max_new_tokens=settings.max_new_tokens,
+            batch_tokens=settings.batch_tokens,
+        )
+    )
+    predictions = []
+    for doc, per_doc in zip(docs, windows):
+        exchanges = [(window, next(answers)) for window in per_doc]
+        spans = [
+            span
+            for window, answer in exchanges
+            for span in _read_spans(doc, window, answer, settings, counts)
+        ]
+        texts = [(window, answer.text) for window, answer in exchanges]
+        predictions.append(Prediction(spans, texts))
+    return predictions
+
+
+def _windows(doc: Doc, generator: "Generator", settings: Settings) -> Iterator[Window]:
+    if not doc.text.strip():
+        return
+    starts = generator.token_starts(doc.text)
+    offsets = [token.idx for token in doc]
+    # A model token belongs to the doc's token in which it begins; the first to the first.
+    bounds = numpy.searchsorted(starts, [0, *offsets[1:], len(doc.text)])
+    costs = numpy.diff(bounds).tolist()
+    for first, last in split_windows(costs, _sentence_starts(doc), settings.max_window_tokens):
+        start, end = doc[first].idx, doc[last - 1].idx + len(doc[last - 1])
+        text = doc.text[start:end]
+        tokens = sum(costs[first:last])
+        if tokens + settings.max_new_tokens > generator.context_length:
+            where = _name(doc, start, end)
+            logger.warning(
+                Warnings.W004.format(where=where, tokens=tokens, limit=generator.context_length)
+            )
+        elif text.strip():
+            yield Window(first, last, start, generator.render(text, settings.labels))
+
+
+def _sentence_starts(doc: Doc) -> List[bool]:
+    if doc.has_annotation("SENT_START"):
+        return [bool(token.is_sent_start) for token in doc]
+    return _sentencizer.predict([doc])[0]
+
+
+def _read_spans(
+    doc: Doc, window: Window, answer: "Answer", settings: Settings, counts: Counter
+) -> Iterable[ScoredSpan]:
+    """Place one answer's entities, and count and log what was wrong with it."""
+    end = window.start + len(window.prompt.text)
+    entity_map = read_answer(answer.text)
+    tokens = [
+        (token.idx - window.start, token.idx - window.start + len(token))
+        for token in doc[window.first : window.last]
+    ]
+    pairs = [(pair.surface, pair.type) for pair in entity_map.pairs]
+    alignment = align_pairs(window.prompt.text, pairs, tokens)
+    _report(_name(doc, window.start, end), answer, entity_map, settings)
+    counts.update(
+        answers=1,
+        salvaged=int(entity_map.salvaged),
+        truncated=int(not answer.complete),
+        conflicts=len(entity_map.conflicts),
+        unplaced=len(alignment.unplaced),
+    )
+    for span in alignment.spans:
+        score = _score(entity_map.pairs[span.pair], answer)
+        if score >= settings.threshold:
+            yield ScoredSpan(
+                window.start + span.start, window.start + span.end, span.type, score
+            )
+
+
+def _score(pair: Pair, answer: "Answer") -> float:
+    """The joint probability of the tokens that write the pair."""
+    begins = [0, *answer.ends[:-1]]
+    return math.exp(
+        sum(
+            logprob
+            for begin, end, logprob in zip(begins, answer.ends, answer.logprobs)
+            if end > pair.start and begin < pair.end
+        )
+    )
+
+
+def _report(where: str, answer: "Answer", entity_map: EntityMap, settings: Settings) -> None:
+    if not answer.complete:
+        logger.warning(Warnings.W003.format(where=where, limit=settings.max_new_tokens))
+    elif entity_map.salvaged:
+        logger.warning(Warnings.W001.format(where=where, answer=answer.text))
+    for surface, kept, dropped in entity_map.conflicts:
+        logger.warning(
+            Warnings.W002.format(where=where, surface=surface, kept=kept, dropped=dropped)
+        )
+
+
+def _name(doc: Doc, start: int, end: int) -> str:
+    return f"characters {start} to {end} of {doc.text[:40]!r}"
