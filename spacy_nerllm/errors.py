@@ -23,6 +23,10 @@ class Errors:
     E012 = "{path}:{line}: {problem}."
     E013 = "No passages or corpora found in {paths!r}. Name folders of markup or JSONL files."
 
+    E014 = (
+        "Cannot write the format {format!r} to {output}. Use jsonl, spacy or html; spacy needs a file."
+    )
+
     # Checkpoints and adapters
     E020 = (
         "The embedded base model {name!r} could not be fetched: {problem}. It comes in the package "

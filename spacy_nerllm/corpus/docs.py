@@ -1,0 +1,30 @@
+"""Records as spaCy docs, for `spacy evaluate` and other tools that read .spacy files."""
+
+from typing import Iterable, Iterator
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.util import filter_spans
+
+from ..entity_map import align_pairs
+from .records import Record
+
+
+def gold_docs(records: Iterable[Record], nlp: Language) -> Iterator[Doc]:
+    """Make gold docs of the records that ask for open types.
+
+    Those with given types are left out: a pipeline has one set of labels, they have one each.
+
+    records (Iterable[Record]): The records.
+    nlp (Language): Its tokenizer is used.
+    YIELDS (Doc): Docs with their entities set, also where there are none.
+    """
+    for record in records:
+        if record["types"] is not None:
+            continue
+        doc = nlp.make_doc(record["input"])
+        tokens = [(token.idx, token.idx + len(token)) for token in doc]
+        placed = align_pairs(doc.text, list(record["output"].items()), tokens).spans
+        spans = [doc.char_span(span.start, span.end, label=span.type) for span in placed]
+        doc.ents = filter_spans(spans)
+        yield doc

@@ -1,0 +1,45 @@
+"""The packaged adapter on the embedded base: what a user gets."""
+
+from pathlib import Path
+
+import pytest
+import spacy
+
+TEXT = "Ada Lovelace wrote to Charles Babbage in London. Ada Lovelace was twenty-seven."
+
+
+@pytest.fixture(scope="module")
+def nlp():
+    pipeline = spacy.blank("en")
+    pipeline.add_pipe("nerllm")
+    return pipeline
+
+
+def test_readme_example_finds_both_mentions(nlp):
+    doc = nlp(TEXT)
+    people = [ent.start_char for ent in doc.ents if ent.text == "Ada Lovelace"]
+    assert people == [0, 49]
+    assert {ent.label_ for ent in doc.ents if ent.text == "Ada Lovelace"} == {"person"}
+
+
+def test_batched_answers_equal_single_ones(nlp):
+    texts = [TEXT, "Nothing happened.", "The River Niger rises in Guinea, far from Mali.", "a"]
+    single = [[(e.text, e.label_) for e in nlp(text).ents] for text in texts]
+    batched = [[(e.text, e.label_) for e in doc.ents] for doc in nlp.pipe(texts)]
+    assert batched == single
+
+
+def test_given_types_are_the_only_ones():
+    pipeline = spacy.blank("en")
+    pipeline.add_pipe("nerllm", config={"labels": ["city", "scientist"]})
+    doc = pipeline(TEXT)
+    assert doc.ents
+    assert {ent.label_ for ent in doc.ents} <= {"city", "scientist"}
+
+
+def test_saved_pipeline_gives_the_same_entities(nlp, tmp_path: Path):
+    nlp.to_disk(tmp_path / "pipeline")
+    again = spacy.load(tmp_path / "pipeline")
+    assert [(e.text, e.label_) for e in again(TEXT).ents] == [
+        (e.text, e.label_) for e in nlp(TEXT).ents
+    ]
