@@ -11,7 +11,7 @@ from spacy.language import Language
 from tqdm import tqdm
 from wasabi import Printer
 
-from .files import Paragraph, Writer, paragraphs, writer_for
+from .files import Writer, paragraphs, writer_for
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -71,11 +71,7 @@ def _tag_file(nlp: Language, path: Path, writer: Writer) -> int:
     with tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=path.name) as bar:
         stream = ((paragraph.text, paragraph) for paragraph in paragraphs(path))
         for doc, paragraph in nlp.pipe(stream, as_tuples=True):
-            _write(writer, doc, paragraph)
+            writer.write(doc, {"file": str(path), "start": paragraph.start})
             count += len(doc.ents)
             bar.update(paragraph.size)
     return count
-
-
-def _write(writer: Writer, doc: spacy.tokens.Doc, paragraph: Paragraph) -> None:
-    writer.write(doc, {"file": str(paragraph.path), "start": paragraph.start})
