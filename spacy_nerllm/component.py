@@ -300,7 +300,7 @@ class NerLLM(TrainablePipe):
         if config["format"] != _FORMAT:
             raise ValueError(Errors.E042.format(path=where, found=config["format"], known=_FORMAT))
         self.settings = check_settings(**config["settings"])
-        self._generator = None
+        self._restore_adapter({})
 
     def _read_adapter(self) -> Dict[str, bytes]:
         return self._adapter_files or _read_files(resolve_adapter(self.settings.adapter))

@@ -75,8 +75,8 @@ class Warnings:
     W002 = "nerllm: the answer for {where} gave {surface!r} two types: kept {kept!r}, not {dropped!r}."
     W003 = "nerllm: the answer for {where} reached max_new_tokens={limit}: entities may be missing."
     W004 = (
-        "nerllm: {where} is {tokens} tokens long, over the {limit} that the base model reads, and "
-        "was left without entities: it is one unbroken token, or max_window_tokens is too large."
+        "nerllm: {where} has {tokens} tokens, and the base model has room for {limit} beside prompt "
+        "and answer: left without entities. It is one unbroken token, or max_new_tokens is too large."
     )
     W005 = "No GPU found: training on the CPU in fp32 (bf16 is for GPUs)."
     W006 = "{count} of {total} records of {path} are longer than {max_length} tokens and left out."

@@ -67,12 +67,23 @@ def check_settings(**values: Any) -> Settings:
         ) from None
     if settings.labels is not None:
         _check_labels(settings.labels)
-    for name in settings.label_map:
-        # spaCy's config file cannot hold such a key.
-        if any(char in name for char in ":=\n") or name[0] in "#;[":
-            problem = "a key of a config file cannot hold ':' or '=', nor start with '#', ';' or '['"
-            raise ValueError(Errors.E040.format(field="label_map", value=name, problem=problem))
+    _check_config_file(settings)
     return settings
+
+
+def _check_config_file(settings: Settings) -> None:
+    """A saved pipeline's config file must be able to hold the settings."""
+    for name in settings.label_map:
+        if any(char in name for char in ":=\n") or name[0] in "#;[@" or name != name.strip():
+            problem = (
+                "a key of a config file cannot hold ':' or '=', nor start with '#', ';', '[', '@' "
+                "or white space"
+            )
+            raise ValueError(Errors.E040.format(field="label_map", value=name, problem=problem))
+    for field, value in settings.model_dump().items():
+        if "${" in str(value):
+            problem = "a config file takes '${' for the start of a variable"
+            raise ValueError(Errors.E040.format(field=field, value=value, problem=problem))
 
 
 def _check_labels(labels: List[str]) -> None:

@@ -100,20 +100,22 @@ def tag_docs(
 def _windows(doc: Doc, generator: "Generator", settings: Settings) -> Iterator[Window]:
     if not doc.text.strip():
         return
+    empty = generator.render("", settings.labels)
+    overhead = sum(len(generator.token_starts(piece)) for piece in empty) + settings.max_new_tokens
+    room = generator.context_length - overhead
     starts = generator.token_starts(doc.text)
     offsets = [token.idx for token in doc]
     # A model token belongs to the doc's token in which it begins; the first to the first.
     bounds = numpy.searchsorted(starts, [0, *offsets[1:], len(doc.text)])
     costs = numpy.diff(bounds).tolist()
-    for first, last in split_windows(costs, _sentence_starts(doc), settings.max_window_tokens):
+    budget = max(1, min(settings.max_window_tokens, room))
+    for first, last in split_windows(costs, _sentence_starts(doc), budget):
         start, end = doc[first].idx, doc[last - 1].idx + len(doc[last - 1])
         text = doc.text[start:end]
         tokens = sum(costs[first:last])
-        if tokens + settings.max_new_tokens > generator.context_length:
+        if tokens > room:
             where = _name(doc, start, end)
-            logger.warning(
-                Warnings.W004.format(where=where, tokens=tokens, limit=generator.context_length)
-            )
+            logger.warning(Warnings.W004.format(where=where, tokens=tokens, limit=room))
         elif text.strip():
             yield Window(first, last, start, generator.render(text, settings.labels))
 

@@ -154,10 +154,14 @@ def _damage(path: Path, embedded: EmbeddedBase) -> str:
     """What is wrong with a kept checkpoint, or an empty string."""
     if not (path / _MANIFEST).is_file():
         return "it was never finished"
-    manifest = srsly.read_json(path / _MANIFEST)
-    if manifest["made_from"] != embedded.sha256:
+    try:
+        manifest = srsly.read_json(path / _MANIFEST)
+        made_from, hashes = manifest["made_from"], manifest["files"]
+    except (ValueError, KeyError, TypeError) as error:
+        return f"{_MANIFEST} cannot be read: {error!r}"
+    if made_from != embedded.sha256:
         return "it was made from another file"
-    for file, sha256 in manifest["files"].items():
+    for file, sha256 in hashes.items():
         if not (path / file).is_file() or _file_sha256(path / file) != sha256:
             return f"{file} was changed"
     return ""

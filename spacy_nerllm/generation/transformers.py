@@ -20,7 +20,7 @@ from .adapters import read_info
 from .checkpoints import resolve_base
 from .encoding import encode_prompt
 from .protocol import Answer
-from .type_choice import Trie, TypePosition, build_trie
+from .type_choice import TypePosition, TypeTries, mask_scores
 
 
 class TransformersGenerator:
@@ -34,7 +34,7 @@ class TransformersGenerator:
         self._model = model.eval()
         self._tokenizer = tokenizer
         self._system_prompt = system_prompt
-        self._tries: Dict[Sequence[str], Trie] = {}
+        self._tries: Dict[Sequence[str], TypeTries] = {}
         self.context_length: int = model.config.max_position_embeddings
         # Replaces the model's own defaults, which may sample.
         self._model.generation_config = GenerationConfig(
@@ -107,7 +107,7 @@ class TransformersGenerator:
         recorder = _LogprobRecorder()
         processors = LogitsProcessorList([recorder])
         if types is not None:
-            processors.insert(0, _TypeChoice(self._tokenizer, self._trie(types), width))
+            processors.insert(0, _TypeChoice(self._tokenizer, self._tries_of(types), width))
         with torch.inference_mode():
             output = self._model.generate(
                 input_ids=ids.to(self._model.device),
@@ -120,10 +120,10 @@ class TransformersGenerator:
             for tokens, logprobs in zip(output[:, width:].tolist(), recorder.by_row())
         ]
 
-    def _trie(self, types: Sequence[str]) -> Trie:
+    def _tries_of(self, types: Sequence[str]) -> TypeTries:
         key = tuple(types)
         if key not in self._tries:
-            self._tries[key] = build_trie(self._tokenizer, key)
+            self._tries[key] = TypeTries(self._tokenizer, key)
         return self._tries[key]
 
     def _read_answer(self, tokens: List[int], logprobs: List[float]) -> Answer:
@@ -160,25 +160,19 @@ class _LogprobRecorder(LogitsProcessor):
 class _TypeChoice(LogitsProcessor):
     """Masks all but the given types where an answer has a type."""
 
-    def __init__(self, tokenizer: Any, root: Trie, width: int) -> None:
+    def __init__(self, tokenizer: Any, tries: TypeTries, width: int) -> None:
         self._tokenizer = tokenizer
-        self._root = root
+        self._tries = tries
         self._width = width
         self._rows: List[TypePosition] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         if input_ids.shape[1] == self._width:
-            self._rows = [TypePosition(self._tokenizer, self._root) for _ in input_ids]
-            return scores
-        for row, token in enumerate(input_ids[:, -1].tolist()):
-            self._rows[row].add(token)
-            allowed = self._rows[row].allowed
-            if allowed is not None:
-                chosen = torch.tensor(sorted(allowed), device=scores.device)
-                kept = scores[row, chosen]
-                scores[row] = -torch.inf
-                scores[row, chosen] = kept
-        return scores
+            self._rows = [TypePosition(self._tokenizer, self._tries) for _ in input_ids]
+        else:
+            for position, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
+                position.add(token)
+        return mask_scores(self._rows, self._tries, scores.float())
 
 
 def _batches(encoded: Sequence[List[int]], batch_tokens: int) -> Iterator[List[int]]:

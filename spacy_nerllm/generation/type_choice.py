@@ -1,53 +1,86 @@
 """Let a model choose among given types: a trie of their tokens masks the position of the type.
 
-The trie is a dict of token ids to subtrees; an empty subtree ends a type. It holds each type as
-the tokenizer writes it inside an answer, from the colon to its closing quote, since this is what
-the model was trained to write.
+A trie is a dict of token ids to subtrees; an empty subtree ends a type. It holds each type as the
+tokenizer writes it inside an answer, up to its closing quote, since this is what the model was
+trained to write.
 """
 
 import json
-from typing import Any, Dict, List, Optional, Sequence, Set
+import re
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Set
 
 from tokenizers.decoders import DecodeStream
 
 Trie = Dict[int, "Trie"]
 
+# A token that writes the colon, the opening quote and already some of the type.
+_RUNS_INTO_TYPE = re.compile(r':\s*".', re.DOTALL)
 
-def build_trie(tokenizer: Any, types: Sequence[str]) -> Trie:
-    """Build the trie of some types.
 
-    tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
-    types (Sequence[str]): The types.
-    RETURNS (Trie): Its root stands behind the colon of a pair.
-    """
-    root: Trie = {}
-    before = '{"a":'
-    for name in types:
-        value = " " + json.dumps(name, ensure_ascii=False)
+class TypeTries:
+    """The tries of some types."""
+
+    def __init__(self, tokenizer: Any, types: Sequence[str]) -> None:
+        """tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
+        types (Sequence[str]): The types.
+        """
+        self._tokenizer = tokenizer
+        self._values = [json.dumps(name, ensure_ascii=False) for name in types]
+        self._tries: Dict[str, Trie] = {}
+        decode = tokenizer.backend_tokenizer.decode
+        # Never to be written where any token may stand: the mask would come too late.
+        self.forbidden: FrozenSet[int] = frozenset(
+            token
+            for token in tokenizer.get_vocab().values()
+            if _RUNS_INTO_TYPE.search(decode([token]))
+        )
+
+    def behind(self, written: str) -> Trie:
+        """Find how the answer can go on.
+
+        written (str): What stands behind the colon of a pair so far.
+        RETURNS (Trie): The types that fit, from there on.
+        """
+        if written not in self._tries:
+            trie: Trie = {}
+            for value in self._values:
+                if not written:
+                    self._insert(trie, '{"a":', f" {value}")
+                elif value.startswith(written.lstrip()):
+                    self._insert(trie, "", value[len(written.lstrip()) :])
+            self._tries[written] = trie
+        return self._tries[written]
+
+    def _insert(self, trie: Trie, before: str, value: str) -> None:
         closing = len(before) + len(value) - 1
         # What follows a closing quote may be one token with it.
         for after in (', "b": "c"}', "}", ""):
-            encoded = tokenizer(
-                before + value + after, add_special_tokens=False, return_offsets_mapping=True
+            encoded = self._tokenizer(
+                before + value + after,
+                add_special_tokens=False,
+                split_special_tokens=True,
+                return_offsets_mapping=True,
             )
-            node = root
-            for token, (start, end) in zip(encoded["input_ids"], encoded["offset_mapping"]):
+            node = trie
+            for token, (start, end) in zip(
+                encoded["input_ids"], encoded["offset_mapping"], strict=True
+            ):
                 if end > len(before) and start <= closing:
                     node = node.setdefault(token, {})
-    return root
 
 
 class TypePosition:
     """Follows one answer token by token, and knows which tokens may come next."""
 
-    def __init__(self, tokenizer: Any, root: Trie) -> None:
+    def __init__(self, tokenizer: Any, tries: TypeTries) -> None:
         """tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
-        root (Trie): From `build_trie`.
+        tries (TypeTries): Of the given types.
         """
         self._backend = tokenizer.backend_tokenizer
         self._stream = DecodeStream(skip_special_tokens=True)
-        self._root = root
+        self._tries = tries
         self._node: Optional[Trie] = None
+        self._behind_colon = ""
         self._in_string = False
         self._escaped = False
         self._after_colon = False
@@ -55,7 +88,9 @@ class TypePosition:
 
     @property
     def allowed(self) -> Optional[Set[int]]:
-        """RETURNS (Optional[Set[int]]): Ids of the tokens that may come next, None for any."""
+        """RETURNS (Optional[Set[int]]): Ids of the tokens that may come next, None for any but
+        `TypeTries.forbidden`.
+        """
         return set(self._node) if self._node else None
 
     def add(self, token: int) -> None:
@@ -65,17 +100,16 @@ class TypePosition:
         """
         for char in self._stream.step(self._backend, token) or "":
             self._read(char)
-        if self._in_type and self._node is None:
-            # One token held both the colon and the opening quote: go on behind that quote.
-            self._node = _merge(list(self._root.values()))
-        elif self._after_colon and not self._node:
-            self._node = self._root
-        elif self._after_colon or self._in_type:
-            self._node = (self._node or {}).get(token, {})
-        else:
+        if not (self._after_colon or self._in_type):
             self._node = None
+        elif self._node:
+            self._node = self._node.get(token)
+        else:
+            self._node = self._tries.behind(self._behind_colon)
 
     def _read(self, char: str) -> None:
+        if self._after_colon or self._in_type:
+            self._behind_colon += char
         if self._in_string:
             self._read_in_string(char)
         elif char == '"':
@@ -83,6 +117,7 @@ class TypePosition:
             self._after_colon = False
         elif not char.isspace():
             self._after_colon = char == ":"
+            self._behind_colon = ""
 
     def _read_in_string(self, char: str) -> None:
         if self._escaped:
@@ -93,9 +128,22 @@ class TypePosition:
             self._in_string = self._in_type = False
 
 
-def _merge(tries: List[Trie]) -> Trie:
-    merged: Trie = {}
-    for trie in tries:
-        for token, node in trie.items():
-            merged[token] = _merge([merged[token], node]) if token in merged else node
-    return merged
+def mask_scores(positions: List[TypePosition], tries: TypeTries, scores: Any) -> Any:
+    """Leave each row of scores only the tokens that may come next.
+
+    positions (List[TypePosition]): Where each answer stands.
+    tries (TypeTries): Of the given types.
+    scores (torch.Tensor): Of shape (answers, vocabulary).
+    RETURNS (torch.Tensor): The scores, others set to minus infinity.
+    """
+    forbidden = sorted(tries.forbidden)
+    for row, position in enumerate(positions):
+        allowed = position.allowed
+        if allowed is None:
+            scores[row, forbidden] = float("-inf")
+        else:
+            chosen = sorted(allowed)
+            kept = scores[row, chosen]
+            scores[row] = float("-inf")
+            scores[row, chosen] = kept
+    return scores

@@ -9,7 +9,13 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from pydantic import BaseModel, ConfigDict
-from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Trainer,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..corpus.records import read_records
@@ -80,11 +86,11 @@ class TrainSettings(BaseModel):
     seed: int = 0
 
 
-def train_adapter(settings: TrainSettings) -> Dict[str, float]:
+def train_adapter(settings: TrainSettings) -> Dict[str, Any]:
     """Train an adapter and write OUT/best and OUT/last.
 
     settings (TrainSettings): All settings of the run.
-    RETURNS (Dict[str, float]): "steps", "train_loss", "eval_loss" of the best checkpoint, and
+    RETURNS (Dict[str, Any]): "steps", "train_loss", "eval_loss" of the best checkpoint, and
         "groups" of records in one epoch.
     RAISES (ValueError): If no record fits into max_length.
     """
@@ -102,15 +108,31 @@ def train_adapter(settings: TrainSettings) -> Dict[str, float]:
         data_collator=AnswerCollator(pad_id),
         compute_loss_func=AnswerLoss(model.get_base_model().get_output_embeddings()),
     )
-    result = trainer.train(resume_from_checkpoint=_checkpoint_to_resume(settings))
+    checkpoint = _checkpoint_to_resume(settings)
+    state = _state_of(checkpoint) if checkpoint else trainer.state
+    # Resumed at its end, the Trainer would take one step more.
+    if settings.max_steps < 0 or state.global_step < settings.max_steps:
+        trainer.train(resume_from_checkpoint=checkpoint)
+        state = trainer.state
     if trainer.is_world_process_zero():
-        _save_adapters(trainer, base, settings)
+        _save_adapters(state, base, settings)
     return {
-        "steps": trainer.state.global_step,
-        "train_loss": result.training_loss,
-        "eval_loss": trainer.state.best_metric,
+        "steps": state.global_step,
+        "train_loss": _last_loss(state),
+        "eval_loss": state.best_metric,
         "groups": len(train_set),
     }
+
+
+def _state_of(checkpoint: str) -> TrainerState:
+    return TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json"))
+
+
+def _last_loss(state: TrainerState) -> Optional[float]:
+    for entry in reversed(state.log_history):
+        if "train_loss" in entry or "loss" in entry:
+            return entry.get("train_loss", entry.get("loss"))
+    return None
 
 
 def _checkpoint_to_resume(settings: TrainSettings) -> Optional[str]:
@@ -182,6 +204,7 @@ def _training_arguments(settings: TrainSettings) -> TrainingArguments:
         save_strategy="steps",
         save_steps=settings.eval_steps,
         save_total_limit=2,
+        # Keeps the best checkpoint among the few that stay.
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         logging_steps=10,
@@ -190,20 +213,19 @@ def _training_arguments(settings: TrainSettings) -> TrainingArguments:
     )
 
 
-def _save_adapters(trainer: Trainer, base: Base, settings: TrainSettings) -> None:
-    """Write best/, which the Trainer has loaded at the end, and last/, its last checkpoint."""
+def _save_adapters(state: TrainerState, base: Base, settings: TrainSettings) -> None:
+    """Write best/ and last/ from their checkpoints."""
     info = AdapterInfo(
         system_prompt=settings.system_prompt,
         base_id=base.id,
         base_sha256=base.sha256,
         method="dora" if settings.dora else "lora",
     )
-    best, last = settings.output_dir / "best", settings.output_dir / "last"
-    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(best)
-    last.mkdir(exist_ok=True)
-    checkpoint = _checkpoints(settings) / f"checkpoint-{trainer.state.global_step}"
-    for file in ("adapter_config.json", "adapter_model.safetensors"):
-        shutil.copy(checkpoint / file, last / file)
-    for path in (best, last):
-        (path / "README.md").unlink(missing_ok=True)  # peft's empty model card
+    last = f"checkpoint-{state.global_step}"
+    best = Path(state.best_model_checkpoint or last).name
+    for name, checkpoint in (("best", best), ("last", last)):
+        path = settings.output_dir / name
+        path.mkdir(exist_ok=True)
+        for file in ("adapter_config.json", "adapter_model.safetensors"):
+            shutil.copy(_checkpoints(settings) / checkpoint / file, path / file)
         write_info(path, info)

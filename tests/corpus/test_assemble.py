@@ -1,6 +1,9 @@
 """From passages and corpora to records."""
 
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,6 +102,33 @@ def test_a_seed_gives_the_same_given_records_again():
         list(given_records(numbered(9), NAMES, {}, 2, random.Random(seed))) for seed in (1, 1, 2)
     )
     assert first == again != other
+
+
+HASHED = """
+import random
+from spacy_nerllm.corpus.assemble import given_records
+from spacy_nerllm.corpus.given_types import TypeNames
+from spacy_nerllm.corpus.markup import Passage
+types = ["person", "city", "film", "river", "law", "song"]
+passages = [Passage(str(i), "d", "en", "a b c d e f", [(2 * j, 2 * j + 1, type_)
+            for j, type_ in enumerate(types[i:])]) for i in range(6)]
+names = TypeNames({"city": ["place", "location"], "river": ["place", "water"]}, {})
+print(list(given_records(passages, names, {}, 3, random.Random(0))))
+"""
+
+
+def test_a_seed_gives_the_same_in_another_process():
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", HASHED],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ["1", "2"]
+    )
+    assert first == second != ""
 
 
 def test_the_shipped_passages_give_records_that_can_be_read(tmp_path):

@@ -153,6 +153,7 @@ def test_every_cut_between_bytes_does_too(pairs, errors):
         ('{"": "person", "Rome": "city"}', [("Rome", "city")]),
         ('{"Ada": null, "Rome": "city"}', [("Rome", "city")]),
         ('{"Ada": ["person"], "Rome": "city"}', [("Rome", "city")]),
+        ('{"Ada": "person": "city"}', [("Ada", "person")]),
         ('{"Ada", "person"}', []),
         ("{'Ada': 'person'}", []),
         ('{"two\nlines": "poem"}', [("two\nlines", "poem")]),

@@ -57,6 +57,12 @@ def test_text_is_never_changed(text):
     assert render_prompt(FakeTokenizer(TRIMMING), text).text == text
 
 
+def test_the_text_comes_last_whatever_stands_before_it():
+    prompt = render_prompt(FakeTokenizer(), "Ada", ["\ue000TEXT\ue000"])
+    assert "Types: \ue000TEXT\ue000\nText:\n" in prompt.prefix
+    assert "TEXT" not in prompt.suffix
+
+
 def test_types_stand_in_the_order_given_separated_by_semicolons():
     prompt = render_prompt(FakeTokenizer(), "", ["type, with comma", "person", "AI model"])
     assert "Types: type, with comma; person; AI model\nText:\n" in prompt.prefix

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from spacy_nerllm.entity_map import SYSTEM_PROMPT, read_answer, render_prompt, write_answer
 from spacy_nerllm.generation.encoding import encode_answer, encode_prompt
-from spacy_nerllm.generation.type_choice import TypePosition, build_trie
+from spacy_nerllm.generation.type_choice import TypePosition, TypeTries
 
 # Copied unchanged from Qwen3's tokenizer_config.json. Copyright Alibaba Cloud, Apache-2.0.
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "qwen3_chat_template.jinja"
@@ -30,8 +30,8 @@ SENTENCES = [
     "system\nList the entities of the text as JSON:\nuser\nText:\n\nassistant\n\n",
     "Types: person; city; work of art\nText:\nAda Lovelace lived in London.",
     write_answer([("Ada Lovelace", "person"), ("London", "city"), ("a?", "b?")]),
-    # Qwen3 has tokens for what JSON without white space is made of: '":"' and '":"/'.
-    '{"a":"b","c":"/d"}',
+    # Qwen3 has tokens for runs of symbols: '":"', '":"/', ' "(' and ' "#'.
+    '{"a":"b","c":"/d"} "(x)" "#tag"',
 ]
 
 START = f"<|im_start|>system\n{SYSTEM_PROMPT}<|im_end|>\n<|im_start|>user\n"
@@ -146,7 +146,7 @@ LABELS = ["person", "work of art", "b?", "C++", 'say "b"', "東京", "a: b", "</
 
 @pytest.mark.parametrize("label", LABELS)
 def test_a_given_type_can_be_written_and_then_the_answer_is_free(qwen3: Any, label: str):
-    position = TypePosition(qwen3, build_trie(qwen3, LABELS))
+    position = TypePosition(qwen3, TypeTries(qwen3, LABELS))
     chosen = 0
     for token in encode_answer(qwen3, write_answer([("a?", label), ('b"', label)])):
         allowed = position.allowed
@@ -158,7 +158,7 @@ def test_a_given_type_can_be_written_and_then_the_answer_is_free(qwen3: Any, lab
 
 
 def test_a_type_that_reads_like_the_end_of_turn_does_not_end_it(qwen3: Any):
-    position = TypePosition(qwen3, build_trie(qwen3, ["x<|im_end|>"]))
+    position = TypePosition(qwen3, TypeTries(qwen3, ["x<|im_end|>"]))
     for token in encode_answer(qwen3, write_answer([("a", "x<|im_end|>")])):
         assert position.allowed is None or token in position.allowed
         position.add(token)
@@ -167,7 +167,7 @@ def test_a_type_that_reads_like_the_end_of_turn_does_not_end_it(qwen3: Any):
 @pytest.mark.parametrize("colon", ['":"', '":"/'])
 @pytest.mark.parametrize("label", ["person", "(x)", "#tag"])
 def test_a_token_of_colon_and_quote_leads_to_no_other_type(qwen3: Any, colon: str, label: str):
-    position = TypePosition(qwen3, build_trie(qwen3, [label]))
+    position = TypePosition(qwen3, TypeTries(qwen3, [label]))
     written = qwen3.convert_tokens_to_ids(['{"', "a", colon])
     assert None not in written
     for token in written:

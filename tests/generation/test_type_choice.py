@@ -16,7 +16,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from spacy_nerllm.entity_map import read_answer, write_answer
 from spacy_nerllm.generation.encoding import encode_answer
 from spacy_nerllm.generation.transformers import TransformersGenerator
-from spacy_nerllm.generation.type_choice import TypePosition, build_trie
+from spacy_nerllm.generation.type_choice import TypePosition, TypeTries
 
 # What labels and surfaces are made of: what JSON, tokenizers and byte pieces trip over.
 PIECES = ["a", "b", "date", " ", "+", "++", "#", "(", ")", '"', "'", "\\", ":", ",", "{", "}", "/"]
@@ -86,7 +86,7 @@ def _follow(
     tokenizer: Any, labels: Sequence[str], tokens: Sequence[int]
 ) -> Iterator[Tuple[int, Optional[Set[int]]]]:
     """Each token of an answer with those that were allowed in its place."""
-    position = TypePosition(tokenizer, build_trie(tokenizer, labels))
+    position = TypePosition(tokenizer, TypeTries(tokenizer, labels))
     for token in tokens:
         yield token, position.allowed
         position.add(token)
@@ -151,8 +151,13 @@ def test_no_token_is_allowed_that_leads_to_no_label(
 
 def _wander(tokenizer: Any, labels: Sequence[str], chance: random.Random, steps: int) -> str:
     """Write an answer at random, mostly of what JSON is made of, within what is allowed."""
-    position = TypePosition(tokenizer, build_trie(tokenizer, labels))
-    bytes_of = _bytes_by_id(tokenizer)
+    tries = TypeTries(tokenizer, labels)
+    position = TypePosition(tokenizer, tries)
+    bytes_of = {
+        index: part
+        for index, part in _bytes_by_id(tokenizer).items()
+        if index not in tries.forbidden
+    }
     structural = sorted(index for index, part in bytes_of.items() if set(part) & set(b'":,{}\\'))
     written = []
     for _ in range(steps):
@@ -189,7 +194,7 @@ def test_wandering_finds_types(tokenizer: Any):
 def test_a_type_is_a_given_one_however_the_colon_is_written(
     tiny_tokenizer: Any, label: str, colon: str
 ):
-    position = TypePosition(tiny_tokenizer, build_trie(tiny_tokenizer, [label]))
+    position = TypePosition(tiny_tokenizer, TypeTries(tiny_tokenizer, [label]))
     written = tiny_tokenizer('{"a' + colon, add_special_tokens=False)["input_ids"]
     for token in written:
         position.add(token)
