@@ -16,6 +16,8 @@ from spacy_nerllm.evaluation.scorers import score_spans
 CROSSNER = ["ai", "literature", "music", "politics", "science"]
 CORPORA = ["wnut17", *(f"crossner_{name}" for name in CROSSNER)]
 
+COUNTS = ("answers", "salvaged", "truncated", "looped", "unplaced", "conflicts")
+
 
 def evaluate(path: Path, labels: List[str], limit: int, config: Dict[str, Any]) -> Dict[str, Any]:
     texts = list(read_texts(path, limit))
@@ -24,7 +26,7 @@ def evaluate(path: Path, labels: List[str], limit: int, config: Dict[str, Any]) 
     nlp("Ada Lovelace wrote this.")  # Loads the model, which is not to be timed.
     nerllm.counts.clear()
     begin = time.perf_counter()
-    docs = nlp.pipe(tqdm((text.text for text in texts), total=len(texts), desc=path.stem))
+    docs = tqdm(nlp.pipe(text.text for text in texts), total=len(texts), desc=path.stem)
     predicted = [[(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents] for doc in docs]
     seconds = time.perf_counter() - begin
     gold = [text.spans for text in texts]
@@ -38,19 +40,23 @@ def evaluate(path: Path, labels: List[str], limit: int, config: Dict[str, Any]) 
         "span_f1": round(100 * score_spans(gold, predicted, typed=False).f1, 2),
         "strict": round(100 * (1 - counts["salvaged"] / counts["answers"]), 2),
         "seconds": round(seconds, 1),
-        **{name: counts[name] for name in ("answers", "salvaged", "truncated", "unplaced", "conflicts")},
+        **{name: counts[name] for name in COUNTS},
     }
 
 
 def main(
     data: Annotated[Path, typer.Argument(help="Folder of corpora, JSONL")],
     labels: Annotated[Path, typer.Argument(help="Types of each corpus, JSON")],
-    corpora: Annotated[Optional[List[str]], typer.Option(help="Which; WNUT 17 and CrossNER if not given")] = None,
+    corpora: Annotated[
+        Optional[List[str]], typer.Option(help="Which; WNUT 17 and CrossNER if not given")
+    ] = None,
     limit: Annotated[int, typer.Option(help="Texts of each corpus")] = 300,
     adapter: Annotated[str, typer.Option(help="Adapter")] = "default",
     base: Annotated[str, typer.Option(help="Base model")] = "smollm2-135m",
     batch_tokens: Annotated[int, typer.Option(help="Prompt tokens that are run at once")] = 8192,
-    out: Annotated[Path, typer.Option(help="Results; corpora not run now stay in it")] = Path("benchmarks/given_types.json"),
+    out: Annotated[Path, typer.Option(help="Results; corpora not run now stay in it")] = Path(
+        "benchmarks/given_types.json"
+    ),
 ) -> None:
     config = {"adapter": adapter, "base": base, "batch_tokens": batch_tokens, "annotate": "ents"}
     types = srsly.read_json(labels)
@@ -62,11 +68,15 @@ def main(
 
 
 def show(results: Dict[str, Dict[str, Any]]) -> None:
-    header = ("corpus", "typed F1", "span F1", "precision", "recall", "strict %", "answers")
-    keys = ("typed_f1", "span_f1", "precision", "recall", "strict", "answers")
+    header = ("corpus", "typed F1", "span F1", "precision", "recall", "strict %", "looped")
+    keys = ("typed_f1", "span_f1", "precision", "recall", "strict", "looped")
     rows = [(name, *(result[key] for key in keys)) for name, result in results.items()]
     msg.table(rows, header=header, divider=True, aligns=("l", *"rrrrrr"))
-    crossner = [results[f"crossner_{name}"]["typed_f1"] for name in CROSSNER if f"crossner_{name}" in results]
+    crossner = [
+        results[f"crossner_{name}"]["typed_f1"]
+        for name in CROSSNER
+        if f"crossner_{name}" in results
+    ]
     if len(crossner) == len(CROSSNER):
         msg.info(f"Mean typed F1 of CrossNER: {sum(crossner) / len(crossner):.1f}")
     answers = sum(result["answers"] for result in results.values())

@@ -28,7 +28,9 @@ def through_the_map(nlp: Language, text: Text) -> List[Span]:
 
 def main(
     data: Annotated[Path, typer.Argument(help="Folder of corpora, JSONL")],
-    out: Annotated[Path, typer.Option(help="Where to write the results")] = Path("benchmarks/oracle.json"),
+    out: Annotated[Path, typer.Option(help="Where to write the results")] = Path(
+        "benchmarks/oracle.json"
+    ),
 ) -> None:
     pipelines: Dict[str, Language] = {}
     f1: Dict[str, float] = {}

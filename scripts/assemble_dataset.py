@@ -21,13 +21,21 @@ from spacy_nerllm.corpus.records import write_records
 
 def main(
     out: Annotated[Path, typer.Argument(help="Folder for train.jsonl and val.jsonl")],
-    passages: Annotated[Path, typer.Option(help="Folder of passages in markup")] = Path("assets/open_types"),
-    names: Annotated[Path, typer.Option(help="Broader types and synonyms")] = Path("assets/type_names.json"),
+    passages: Annotated[Path, typer.Option(help="Folder of passages in markup")] = Path(
+        "assets/open_types"
+    ),
+    names: Annotated[Path, typer.Option(help="Broader types and synonyms")] = Path(
+        "assets/type_names.json"
+    ),
     finer: Annotated[Optional[Path], typer.Option(help="Finer types by passage, JSON")] = None,
     corpora: Annotated[Optional[Path], typer.Option(help="Folder of corpora, JSONL")] = None,
-    mixture: Annotated[Optional[Path], typer.Option(help="Corpus to its most records, JSON")] = None,
+    mixture: Annotated[
+        Optional[Path], typer.Option(help="Corpus to its most records, JSON")
+    ] = None,
     open_repeats: Annotated[int, typer.Option(help="Times each passage is asked for openly")] = 1,
-    given_variants: Annotated[int, typer.Option(help="Times each passage is asked for given types")] = 1,
+    given_variants: Annotated[
+        int, typer.Option(help="Times each passage is asked for given types")
+    ] = 1,
     val_part: Annotated[float, typer.Option(help="Part of the passages for validation")] = 0.06,
     limit: Annotated[int, typer.Option(help="Take only so many passages, 0 for all")] = 0,
     seed: Annotated[int, typer.Option(help="Of order and choices")] = 0,

@@ -1,6 +1,6 @@
 """Fetch base models, so that nothing needs a network afterwards."""
 
-from typing import Annotated, List
+from typing import Annotated, List, Optional
 
 import typer
 from wasabi import msg
@@ -9,9 +9,12 @@ from spacy_nerllm.generation.checkpoints import DEFAULT_BASE, resolve_base
 
 
 def main(
-    names: Annotated[List[str], typer.Argument(help="smollm2-135m, or ids of the Hub")] = [DEFAULT_BASE],  # noqa: B006
+    names: Annotated[
+        Optional[List[str]],
+        typer.Argument(help="smollm2-135m (if none is given), or ids of the Hub"),
+    ] = None,
 ) -> None:
-    for name in names:
+    for name in names or [DEFAULT_BASE]:
         base = resolve_base(name)
         msg.good(f"{name} is in {base.path}", f"SHA-256 {base.sha256}")
 

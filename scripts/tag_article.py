@@ -10,9 +10,13 @@ from wasabi import msg
 
 
 def main(
-    article: Annotated[Path, typer.Argument(help="A text, UTF-8")] = Path("assets/articles/antikythera.txt"),
+    article: Annotated[Path, typer.Argument(help="A text, UTF-8")] = Path(
+        "assets/articles/antikythera.txt"
+    ),
     output: Annotated[Path, typer.Argument(help="The page, HTML")] = Path("output/article.html"),
-    pipeline: Annotated[Optional[str], typer.Option(help="A saved pipeline; else the packaged adapter")] = None,
+    pipeline: Annotated[
+        Optional[str], typer.Option(help="A saved pipeline; else the packaged adapter")
+    ] = None,
 ) -> None:
     if pipeline:
         nlp = spacy.load(pipeline)

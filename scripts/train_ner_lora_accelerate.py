@@ -18,29 +18,49 @@ def option(help_text: str, name: str) -> typer.models.OptionInfo:
 
 
 def main(
-    model_name: Annotated[str, option("Base model: smollm2-135m, a folder or a Hub id", "model_name")],
+    model_name: Annotated[
+        str, option("Base model: smollm2-135m, a folder or a Hub id", "model_name")
+    ],
     train_file: Annotated[Path, option("Records to train on, JSONL", "train_file")],
     val_file: Annotated[Path, option("Records to choose the best checkpoint on", "val_file")],
     output_dir: Annotated[Path, option("Gets best/, last/ and checkpoints/", "output_dir")],
     epochs: Annotated[float, option("Passes over the records", "epochs")] = _DEFAULT["epochs"],
-    max_steps: Annotated[int, option("Steps, or -1 to go by epochs", "max_steps")] = _DEFAULT["max_steps"],
-    train_bs: Annotated[int, option("Records in a batch on one device", "train_bs")] = _DEFAULT["train_bs"],
-    batch_tokens: Annotated[int, option("Tokens of a group of records, 0 for single records", "batch_tokens")] = _DEFAULT["batch_tokens"],
+    max_steps: Annotated[int, option("Steps, or -1 to go by epochs", "max_steps")] = _DEFAULT[
+        "max_steps"
+    ],
+    train_bs: Annotated[int, option("Records in a batch on one device", "train_bs")] = _DEFAULT[
+        "train_bs"
+    ],
+    batch_tokens: Annotated[
+        int, option("Tokens of a group of records, 0 for single records", "batch_tokens")
+    ] = _DEFAULT["batch_tokens"],
     grad_accum: Annotated[int, option("Batches in a step", "grad_accum")] = _DEFAULT["grad_accum"],
     lr: Annotated[float, option("Highest learning rate", "lr")] = _DEFAULT["lr"],
-    warmup: Annotated[float, option("Part of the steps in which the rate rises", "warmup")] = _DEFAULT["warmup"],
+    warmup: Annotated[
+        float, option("Part of the steps in which the rate rises", "warmup")
+    ] = _DEFAULT["warmup"],
     lora_r: Annotated[int, option("Rank", "lora_r")] = _DEFAULT["lora_r"],
     lora_alpha: Annotated[int, option("Scale", "lora_alpha")] = _DEFAULT["lora_alpha"],
-    dora: Annotated[bool, typer.Option("--dora/--lora", help="DoRA or plain LoRA")] = _DEFAULT["dora"],
-    target_modules: Annotated[str, option("Projections, comma-separated", "target_modules")] = ",".join(PROJECTIONS),
+    dora: Annotated[bool, typer.Option("--dora/--lora", help="DoRA or plain LoRA")] = _DEFAULT[
+        "dora"
+    ],
+    target_modules: Annotated[
+        str, option("Projections, comma-separated", "target_modules")
+    ] = ",".join(PROJECTIONS),
     system_prompt: Annotated[str, option("The instruction", "system_prompt")] = SYSTEM_PROMPT,
-    max_length: Annotated[int, option("The most tokens of a record", "max_length")] = _DEFAULT["max_length"],
-    eval_steps: Annotated[int, option("Steps between validations", "eval_steps")] = _DEFAULT["eval_steps"],
+    max_length: Annotated[int, option("The most tokens of a record", "max_length")] = _DEFAULT[
+        "max_length"
+    ],
+    eval_steps: Annotated[int, option("Steps between validations", "eval_steps")] = _DEFAULT[
+        "eval_steps"
+    ],
     bf16: Annotated[bool, option("bfloat16 on a GPU", "bf16")] = False,
     cpu_bf16: Annotated[bool, option("bfloat16 on a CPU that has it", "cpu_bf16")] = False,
     resume: Annotated[bool, option("Go on from the last checkpoint", "resume")] = False,
     seed: Annotated[int, option("Of weights and order", "seed")] = _DEFAULT["seed"],
-    metrics: Annotated[Optional[Path], option("Where to write losses and steps, JSON", "metrics")] = None,
+    metrics: Annotated[
+        Optional[Path], option("Where to write losses and steps, JSON", "metrics")
+    ] = None,
 ) -> None:
     given = {**locals(), "target_modules": [name.strip() for name in target_modules.split(",")]}
     settings = TrainSettings(**{name: given[name] for name in TrainSettings.model_fields})

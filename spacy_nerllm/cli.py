@@ -33,12 +33,20 @@ def main() -> None:
 @app.command()
 def tag(
     inputs: Annotated[List[Path], typer.Argument(help="Text files (UTF-8), or JSONL with 'text'")],
-    output: Annotated[Optional[Path], typer.Option(help="Where to write; JSONL to stdout if not given")] = None,
-    format: Annotated[Optional[Format], typer.Option(help="jsonl, spacy or html; else by the ending of --output")] = None,
+    output: Annotated[
+        Optional[Path], typer.Option(help="Where to write; JSONL to stdout if not given")
+    ] = None,
+    format: Annotated[
+        Optional[Format], typer.Option(help="jsonl, spacy or html; else by the ending of --output")
+    ] = None,
     pipeline: Annotated[Optional[str], typer.Option(help="A saved pipeline with nerllm")] = None,
     lang: Annotated[str, typer.Option(help="Language of the tokenizer, without a pipeline")] = "xx",
-    labels: Annotated[Optional[str], typer.Option(help="Types to choose from, separated by ';'")] = None,
-    adapter: Annotated[str, typer.Option(help="Adapter: 'default', a folder or a Hub id")] = "default",
+    labels: Annotated[
+        Optional[str], typer.Option(help="Types to choose from, separated by ';'")
+    ] = None,
+    adapter: Annotated[
+        str, typer.Option(help="Adapter: 'default', a folder or a Hub id")
+    ] = "default",
     base: Annotated[str, typer.Option(help="Base model of the adapter")] = "smollm2-135m",
 ) -> None:
     """Tag text files, paragraph by paragraph, and write entities with their offsets."""

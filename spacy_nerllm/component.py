@@ -3,7 +3,18 @@
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Tuple,
+    Union,
+)
 
 import srsly
 from spacy.language import Language
@@ -154,7 +165,7 @@ class NerLLM(TrainablePipe):
             no entities of this component.
         """
         for docs in self._hold(stream, batch_size):
-            for doc, prediction in zip(docs, self._predict_each(docs)):
+            for doc, prediction in zip(docs, self._predict_each(docs), strict=True):
                 if prediction is not None:
                     self.set_annotations([doc], [prediction])
                 yield doc
@@ -196,7 +207,7 @@ class NerLLM(TrainablePipe):
         docs (Iterable[Doc]): The docs.
         predictions (Iterable[Prediction]): From `predict`.
         """
-        for doc, prediction in zip(docs, predictions):
+        for doc, prediction in zip(docs, predictions, strict=True):
             spans = [
                 doc.char_span(found.start, found.end, label=self._rename(found.type))
                 for found in prediction.spans

@@ -16,6 +16,7 @@ class Errors:
         "The chat template of the base model drops the user's turn: it rendered {rendered!r}. "
         "Use a base model whose template takes a system and a user message."
     )
+    E006 = "The type {name!r} holds {token!r}, a special token of the base model. Name it without."
 
     # Markup and records
     E010 = "{path}:{line}: {problem}. A passage is written as `text with [[surface|type]]`."
@@ -23,9 +24,7 @@ class Errors:
     E012 = "{path}:{line}: {problem}."
     E013 = "No passages or corpora found in {paths!r}. Name folders of markup or JSONL files."
 
-    E014 = (
-        "Cannot write the format {format!r} to {output}. Use jsonl, spacy or html; spacy needs a file."
-    )
+    E014 = "Cannot write {format!r} to {output}. Use jsonl, spacy or html; spacy needs a file."
 
     # Checkpoints and adapters
     E020 = (
@@ -71,13 +70,21 @@ class Errors:
 class Warnings:
     """Messages of warnings and of the log."""
 
-    W001 = "nerllm: the answer for {where} was no strict map, its complete pairs were kept: {answer!r}"
-    W002 = "nerllm: the answer for {where} gave {surface!r} two types: kept {kept!r}, not {dropped!r}."
+    W001 = (
+        "nerllm: the answer for {where} was no strict map, its complete pairs were kept: {answer!r}"
+    )
+    W002 = (
+        "nerllm: the answer for {where} gave {surface!r} two types: kept {kept!r}, not {dropped!r}."
+    )
     W003 = "nerllm: the answer for {where} reached max_new_tokens={limit}: entities may be missing."
     W004 = (
-        "nerllm: {where} has {tokens} tokens, and the base model has room for {limit} beside prompt "
-        "and answer: left without entities. It is one unbroken token, or max_new_tokens is too large."
+        "nerllm: {where} has {tokens} tokens, and the base model has room for {limit} beside "
+        "prompt and answer: left without entities. It is one unbroken token, or max_new_tokens is "
+        "too large."
     )
     W005 = "No GPU found: training on the CPU in fp32 (bf16 is for GPUs)."
     W006 = "{count} of {total} records of {path} are longer than {max_length} tokens and left out."
     W007 = "{path} is damaged ({problem}) and is made again."
+    W008 = (
+        "nerllm: the answer for {where} only repeated itself after {pairs} entities, and was ended."
+    )

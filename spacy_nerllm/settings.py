@@ -90,6 +90,4 @@ def _check_labels(labels: List[str]) -> None:
     try:
         check_types(labels)
     except ValueError as error:
-        raise ValueError(
-            Errors.E040.format(field="labels", value=labels, problem=error)
-        ) from None
+        raise ValueError(Errors.E040.format(field="labels", value=labels, problem=error)) from None

@@ -71,8 +71,8 @@ def tag_docs(
     docs (Sequence[Doc]): The docs.
     generator (Generator): Answers the prompts.
     settings (Settings): The component's settings.
-    counts (Counter): Gets how many "answers" there were, how many of them were "salvaged" or
-        "truncated", and how many surfaces were "unplaced" or in "conflict".
+    counts (Counter): Gets how many "answers" there were, how many of them were "salvaged",
+        "truncated" or "looped", and how many surfaces were "unplaced" or in "conflict".
     RETURNS (List[Prediction]): One for each doc.
     """
     windows = [list(_windows(doc, generator, settings)) for doc in docs]
@@ -85,7 +85,7 @@ def tag_docs(
         )
     )
     predictions = []
-    for doc, per_doc in zip(docs, windows):
+    for doc, per_doc in zip(docs, windows, strict=True):
         exchanges = [(window, next(answers)) for window in per_doc]
         spans = [
             span
@@ -143,15 +143,14 @@ def _read_spans(
         answers=1,
         salvaged=int(entity_map.salvaged),
         truncated=int(not answer.complete),
+        looped=int(answer.looped),
         conflicts=len(entity_map.conflicts),
         unplaced=len(alignment.unplaced),
     )
     for span in alignment.spans:
         score = _score(entity_map.pairs[span.pair], answer)
         if score >= settings.threshold:
-            yield ScoredSpan(
-                window.start + span.start, window.start + span.end, span.type, score
-            )
+            yield ScoredSpan(window.start + span.start, window.start + span.end, span.type, score)
 
 
 def _score(pair: Pair, answer: "Answer") -> float:
@@ -160,13 +159,15 @@ def _score(pair: Pair, answer: "Answer") -> float:
     return math.exp(
         sum(
             logprob
-            for begin, end, logprob in zip(begins, answer.ends, answer.logprobs)
+            for begin, end, logprob in zip(begins, answer.ends, answer.logprobs, strict=True)
             if end > pair.start and begin < pair.end
         )
     )
 
 
 def _report(where: str, answer: "Answer", entity_map: EntityMap, settings: Settings) -> None:
+    if answer.looped:
+        logger.info(Warnings.W008.format(where=where, pairs=len(entity_map.pairs)))
     if not answer.complete:
         logger.warning(Warnings.W003.format(where=where, limit=settings.max_new_tokens))
     elif entity_map.salvaged:

@@ -43,3 +43,11 @@ def test_saved_pipeline_gives_the_same_entities(nlp, tmp_path: Path):
     assert [(e.text, e.label_) for e in again(TEXT).ents] == [
         (e.text, e.label_) for e in nlp(TEXT).ents
     ]
+
+
+def test_a_pipeline_saved_by_the_first_release_still_loads():
+    # Its adapter was left out, to be small: the packaged one serves.
+    pipeline = spacy.load(Path(__file__).parent / "fixtures" / "pipeline_0.1")
+    assert pipeline.get_pipe("nerllm").labels == ("PERSON", "city")
+    assert {ent.label_ for ent in pipeline(TEXT).ents} <= {"PERSON", "city"}
+    assert pipeline(TEXT).ents

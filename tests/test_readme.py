@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parents[1] / "README.md"
-EXAMPLES = re.findall(r"```python\n(.*?)```\n(?:\n```\n(.*?)```)?", README.read_text("utf8"), re.DOTALL)
+EXAMPLES = re.findall(
+    r"```python\n(.*?)```\n(?:\n```\n(.*?)```)?", README.read_text("utf8"), re.DOTALL
+)
 
 
 @pytest.mark.parametrize("code, output", EXAMPLES)

@@ -15,7 +15,7 @@ import srsly
 Entity = Tuple[int, int, str]
 
 _MOST_TYPES = 25
-# Chances of how a type of the text is asked for: by its name, by a broader one, by both, not at all.
+# Chances of how a type of the text is asked for: by its name, a broader one, both, or not at all.
 _ASK = {"own": 0.6, "broader": 0.18, "both": 0.12, "none": 0.1}
 _SYNONYM_CHANCE = 0.15
 
@@ -73,16 +73,14 @@ def ask_among(
     asked += rng.sample(others, rng.randint(min(1, most), most))
     rng.shuffle(asked)
     called = []
-    for (start, end, _), chain in zip(entities, chains):
+    for (start, end, _), chain in zip(entities, chains, strict=True):
         fitting = [name for name in chain if name in asked]
         if fitting:
             called.append((start, end, fitting[0]))
     return rename(asked, called, names, rng)
 
 
-def _chain(
-    entity: Entity, names: TypeNames, finer: Dict[Tuple[int, int], str]
-) -> Tuple[str, ...]:
+def _chain(entity: Entity, names: TypeNames, finer: Dict[Tuple[int, int], str]) -> Tuple[str, ...]:
     """All types of an entity, from the most specific to the broadest."""
     start, end, type_ = entity
     own = (finer[start, end], type_) if (start, end) in finer else (type_,)

@@ -13,7 +13,9 @@ from ..errors import Errors
 
 _HEADER = re.compile(r"# domain:\s*(?P<domain>\S+)\s+lang:\s*(?P<lang>\S+)\s*$")
 _ID = re.compile(r"# id:\s*(?P<id>\S+)\s*$")
-_PIECE = re.compile(r"\\(?P<escaped>n|\[\[|\]\]|[|#\\])|(?P<mark>\[\[|\]\]|\|)|(?P<char>.)", re.DOTALL)
+_PIECE = re.compile(
+    r"\\(?P<escaped>n|\[\[|\]\]|[|#\\])|(?P<mark>\[\[|\]\]|\|)|(?P<char>.)", re.DOTALL
+)
 
 
 class Passage(NamedTuple):
@@ -70,7 +72,9 @@ def _check_entity(surface: str, type_: str) -> str:
     if not surface or surface != surface.strip():
         raise ValueError(f"the surface {surface!r} is empty or has outer white space")
     if not type_ or type_ != type_.strip() or ";" in type_:
-        raise ValueError(f"the type {type_!r} of {surface!r} is empty, has outer white space or a semicolon")
+        raise ValueError(
+            f"the type {type_!r} of {surface!r} is empty, has outer white space or a semicolon"
+        )
     return type_
 
 
@@ -99,7 +103,9 @@ def read_passages(path: Path) -> Iterator[Passage]:
             try:
                 text, entities = parse_markup(line.strip())
             except ValueError as error:
-                raise ValueError(Errors.E010.format(path=path, line=number, problem=error)) from None
+                raise ValueError(
+                    Errors.E010.format(path=path, line=number, problem=error)
+                ) from None
             yield Passage(id_, domain, lang, text, entities)
             id_ = ""
 

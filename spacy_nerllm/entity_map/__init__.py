@@ -6,7 +6,7 @@ no model library and no spaCy: it works on text and token offsets alone.
 """
 
 from .align import Alignment, PlacedSpan, align_pairs
-from .codec import EntityMap, Pair, pairs_from_spans, read_answer, write_answer
+from .codec import EntityMap, Pair, end_of_news, pairs_from_spans, read_answer, write_answer
 from .prompt import FORMAT_VERSION, SYSTEM_PROMPT, Prompt, check_types, render_prompt
 from .windows import split_windows
 
@@ -20,6 +20,7 @@ __all__ = [
     "Prompt",
     "align_pairs",
     "check_types",
+    "end_of_news",
     "pairs_from_spans",
     "read_answer",
     "render_prompt",

@@ -1,4 +1,4 @@
-"""Place the surfaces of an entity map in a text: every occurrence, verbatim, on token boundaries."""
+"""Place the surfaces of an entity map in a text: every occurrence, at token boundaries."""
 
 import re
 from typing import Iterator, List, NamedTuple, Sequence, Tuple

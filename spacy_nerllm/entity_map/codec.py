@@ -14,6 +14,10 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tup
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?P<close>"|\\?\Z)|\S', re.DOTALL)
 
 
+# So many pairs in a row that repeat earlier surfaces are a loop: greedy decoding never leaves it.
+_LOOP = 4
+
+
 class Pair(NamedTuple):
     """An entity of an answer.
 
@@ -89,6 +93,24 @@ def read_answer(answer: str) -> EntityMap:
     first = {pair.surface: pair for pair in reversed(found)}
     pairs = [pair for pair in found if first[pair.surface] is pair]
     return EntityMap(pairs, not _is_strict(answer), conflicts)
+
+
+def end_of_news(answer: str) -> Optional[int]:
+    """Find where an answer that is still being written fell into a loop.
+
+    answer (str): The answer so far.
+    RETURNS (Optional[int]): The offset after its last pair with a new surface, if the four
+        complete pairs or more behind it all repeat earlier surfaces; otherwise None.
+    """
+    seen = set()
+    end = repeats = 0
+    for pair in _scan_pairs(answer):
+        if pair.surface in seen:
+            repeats += 1
+        else:
+            seen.add(pair.surface)
+            end, repeats = pair.end, 0
+    return end if repeats >= _LOOP else None
 
 
 def _is_strict(answer: str) -> bool:

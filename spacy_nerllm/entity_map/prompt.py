@@ -22,6 +22,7 @@ class ChatTokenizer(Protocol):
     """What a prompt needs of a tokenizer: transformers' own has it."""
 
     chat_template: Any
+    all_special_tokens: List[str]
 
     def apply_chat_template(self, conversation: List[Dict[str, str]], **kwargs: Any) -> Any: ...
 
@@ -72,11 +73,13 @@ def render_prompt(
     types (Optional[Sequence[str]]): The types to choose from, or None for open types.
     system_prompt (str): The instruction.
     RETURNS (Prompt): The prompt in three pieces.
-    RAISES (ValueError): If the types are unusable, or if the template loses the user's turn.
+    RAISES (ValueError): If the types are unusable or hold special tokens of the base model, or if
+        the template loses the user's turn.
     """
     question = "Text:\n"
     if types is not None:
         check_types(types)
+        _check_special_tokens(types, tokenizer)
         question = f"Types: {'; '.join(types)}\n{question}"
     messages = [
         {"role": "system", "content": system_prompt},
@@ -93,3 +96,11 @@ def render_prompt(
     if not slot:
         raise ValueError(Errors.E005.format(rendered=rendered))
     return Prompt(prefix, text, suffix)
+
+
+def _check_special_tokens(types: Sequence[str], tokenizer: ChatTokenizer) -> None:
+    # The prefix is encoded with its special tokens, so that a type could end the turn.
+    for name in types:
+        for token in tokenizer.all_special_tokens:
+            if token in name:
+                raise ValueError(Errors.E006.format(name=name, token=token))

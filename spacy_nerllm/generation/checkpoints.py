@@ -130,7 +130,9 @@ def _folder_or_hub(name: str) -> Path:
 
     try:
         # Weights in other formats can run code when they are read.
-        return Path(snapshot_download(name, allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.txt"]))
+        return Path(
+            snapshot_download(name, allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.txt"])
+        )
     except Exception as error:
         raise OSError(Errors.E022.format(name=name, problem=error)) from error
 
@@ -174,9 +176,7 @@ def _make_embedded(name: str, path: Path) -> None:
         made = Path(work) / "checkpoint"
         _convert_gguf(gguf, made)
         hashes = {file.name: _file_sha256(file) for file in sorted(made.iterdir())}
-        srsly.write_json(
-            made / _MANIFEST, {"made_from": EMBEDDED[name].sha256, "files": hashes}
-        )
+        srsly.write_json(made / _MANIFEST, {"made_from": EMBEDDED[name].sha256, "files": hashes})
         if path.exists():
             shutil.rmtree(path)
         made.replace(path)

@@ -11,13 +11,16 @@ class Answer(NamedTuple):
     text (str): The answer, without the token that ends it.
     ends (List[int]): For each token of the answer, the offset in the text where it ends.
     logprobs (List[float]): For each token, its log-probability among those that were allowed.
-    complete (bool): Whether the model ended it, rather than the limit on new tokens.
+    complete (bool): Whether it was ended before the limit on new tokens.
+    looped (bool): Whether it was ended because the model only repeated itself. The repetitions are
+        left out of the text, and the map is closed.
     """
 
     text: str
     ends: List[int]
     logprobs: List[float]
     complete: bool
+    looped: bool = False
 
 
 class Generator(Protocol):

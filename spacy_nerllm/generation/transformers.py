@@ -1,5 +1,6 @@
 """The backend on transformers: any causal language model, with a LoRA or DoRA adapter merged in."""
 
+from bisect import bisect_left
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
@@ -13,9 +14,11 @@ from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
     PreTrainedModel,
+    StoppingCriteria,
+    StoppingCriteriaList,
 )
 
-from ..entity_map import Prompt, render_prompt
+from ..entity_map import Prompt, end_of_news, render_prompt
 from .adapters import read_info
 from .checkpoints import resolve_base
 from .encoding import encode_prompt
@@ -94,7 +97,8 @@ class TransformersGenerator:
         answers: Dict[int, Answer] = {}
         for indices in _batches(encoded, batch_tokens):
             batch = [encoded[index] for index in indices]
-            answers.update(zip(indices, self._generate_batch(batch, types, max_new_tokens)))
+            generated = self._generate_batch(batch, types, max_new_tokens)
+            answers.update(zip(indices, generated, strict=True))
         return [answers[index] for index in range(len(prompts))]
 
     def _generate_batch(
@@ -114,10 +118,11 @@ class TransformersGenerator:
                 attention_mask=mask.to(self._model.device),
                 max_new_tokens=max_new_tokens,
                 logits_processor=processors,
+                stopping_criteria=StoppingCriteriaList([_LoopGuard(self._tokenizer, width)]),
             )
         return [
             self._read_answer(tokens, logprobs)
-            for tokens, logprobs in zip(output[:, width:].tolist(), recorder.by_row())
+            for tokens, logprobs in zip(output[:, width:].tolist(), recorder.by_row(), strict=True)
         ]
 
     def _tries_of(self, types: Sequence[str]) -> TypeTries:
@@ -136,7 +141,11 @@ class TransformersGenerator:
         for token in tokens:
             text += stream.step(self._tokenizer.backend_tokenizer, token) or ""
             ends.append(len(text))
-        return Answer(text, ends, logprobs[: len(tokens)], complete)
+        end = end_of_news(text)
+        if end is None:
+            return Answer(text, ends, logprobs[: len(tokens)], complete)
+        kept = bisect_left(ends, end) + 1
+        return Answer(text[:end] + "}", ends[:kept], logprobs[:kept], complete=True, looped=True)
 
 
 class _LogprobRecorder(LogitsProcessor):
@@ -173,6 +182,29 @@ class _TypeChoice(LogitsProcessor):
             for position, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
                 position.add(token)
         return mask_scores(self._rows, self._tries, scores.float())
+
+
+class _LoopGuard(StoppingCriteria):
+    """Ends answers that only repeat themselves, which would go on to the limit on new tokens."""
+
+    def __init__(self, tokenizer: Any, width: int) -> None:
+        self._backend = tokenizer.backend_tokenizer
+        self._width = width
+        self._streams: List[DecodeStream] = []
+        self._texts: List[str] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        if input_ids.shape[1] == self._width + 1:
+            self._streams = [DecodeStream(skip_special_tokens=True) for _ in input_ids]
+            self._texts = ["" for _ in input_ids]
+        ended = [self._add(row, token) for row, token in enumerate(input_ids[:, -1].tolist())]
+        return torch.tensor(ended, device=input_ids.device)
+
+    def _add(self, row: int, token: int) -> bool:
+        piece = self._streams[row].step(self._backend, token) or ""
+        self._texts[row] += piece
+        # A pair is complete with a quote.
+        return '"' in piece and end_of_news(self._texts[row]) is not None
 
 
 def _batches(encoded: Sequence[List[int]], batch_tokens: int) -> Iterator[List[int]]:

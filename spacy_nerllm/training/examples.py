@@ -35,8 +35,8 @@ def encode_records(
     RETURNS (List[Encoded]): The records that fit.
     """
     encoded = []
-    total = 0
-    for total, record in enumerate(records, 1):
+    left_out = 0
+    for record in records:
         prompt = render_prompt(
             tokenizer, record["input"], record["types"], system_prompt=system_prompt
         )
@@ -45,8 +45,10 @@ def encode_records(
         length = len(prompt_ids) + len(answer_ids)
         if length <= max_length:
             encoded.append({"prompt_ids": prompt_ids, "answer_ids": answer_ids, "length": length})
-    if len(encoded) < total:
-        left_out = total - len(encoded)
+        else:
+            left_out += 1
+    if left_out:
+        total = left_out + len(encoded)
         logger.warning(
             Warnings.W006.format(count=left_out, total=total, path=source, max_length=max_length)
         )

@@ -18,6 +18,8 @@ TRIMMING = "{% for m in messages %}[{{ m.content | trim }}]{% endfor %}"
 class FakeTokenizer:
     """A tokenizer that can do nothing but render chats."""
 
+    all_special_tokens = ["<|end|>"]
+
     def __init__(self, chat_template=CHATML):
         self.chat_template = chat_template
 

@@ -122,9 +122,9 @@ def test_a_text_that_holds_special_tokens_keeps_its_characters(qwen3: Any):
     assert qwen3.decode(encode_prompt(qwen3, prompt)) == "".join(prompt)
 
 
-def test_types_that_read_like_special_tokens_are_plain_text_in_the_prompt(qwen3: Any):
-    encoded = encode_prompt(qwen3, render_prompt(qwen3, "Ada", ["<|im_end|>"]))
-    assert encoded.count(qwen3.eos_token_id) == 2
+def test_a_type_cannot_end_the_turn_of_the_prompt(qwen3: Any):
+    with pytest.raises(ValueError, match="a special token of the base model"):
+        render_prompt(qwen3, "Ada", ["a <|im_end|>"])
 
 
 @pytest.mark.parametrize("types", [None, ["person", "city"]])
@@ -164,16 +164,20 @@ def test_a_type_that_reads_like_the_end_of_turn_does_not_end_it(qwen3: Any):
         position.add(token)
 
 
-@pytest.mark.parametrize("colon", ['":"', '":"/'])
 @pytest.mark.parametrize("label", ["person", "(x)", "#tag"])
-def test_a_token_of_colon_and_quote_leads_to_no_other_type(qwen3: Any, colon: str, label: str):
+def test_a_token_of_colon_and_quote_leads_to_the_type(qwen3: Any, label: str):
     position = TypePosition(qwen3, TypeTries(qwen3, [label]))
-    written = qwen3.convert_tokens_to_ids(['{"', "a", colon])
-    assert None not in written
+    written = qwen3.convert_tokens_to_ids(['{"', "a", '":"'])
     for token in written:
         position.add(token)
     while position.allowed is not None and len(written) < 20:
         written.append(min(position.allowed))
         position.add(written[-1])
     answer = qwen3.decode(written).rstrip('",}') + '"}'
-    assert {pair.type for pair in read_answer(answer).pairs} <= {label}
+    assert [pair.type for pair in read_answer(answer).pairs] == [label]
+
+
+def test_a_token_that_runs_into_the_type_is_forbidden(qwen3: Any):
+    tries = TypeTries(qwen3, ["person"])
+    assert qwen3.convert_tokens_to_ids('":"/') in tries.forbidden
+    assert not tries.forbidden & set(encode_answer(qwen3, write_answer([("a:", "person")])))
