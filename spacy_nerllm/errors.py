@@ -5,7 +5,7 @@ class Errors:
     """Messages of exceptions. Formatted with `Errors.E001.format(...)`."""
 
     # Prompt
-    E001 = "Types are given but empty ({types!r}). Give at least one, or None for open types."
+    E001 = "Types must be a list of at least one, or None for open types, but are {types!r}."
     E002 = "A type must be a string with no outer white space, but one is {name!r}."
     E003 = (
         "The type {name!r} holds a semicolon or a line break, which separate types in the prompt. "
@@ -25,6 +25,9 @@ class Errors:
     E013 = "No passages or corpora found in {paths!r}. Name folders of markup or JSONL files."
 
     E014 = "Cannot write {format!r} to {output}. Use jsonl, spacy or html; spacy needs a file."
+    E015 = (
+        "{path}: the id {id!r} stands twice, here and in another file. Give each passage its own."
+    )
 
     # Checkpoints and adapters
     E020 = (

@@ -100,12 +100,14 @@ def corpus_records(path: Path, most: int, names: TypeNames, rng: random.Random) 
     lines = list(srsly.read_jsonl(path))
     rng.shuffle(lines)
     types = sorted({type_ for line in lines for *_, type_ in line["entities"]})
-    full = [line for line in lines if line["entities"]][:most]
-    # Empty texts fill up to their part of the whole, however few the full ones are.
+    full = [line for line in lines if line["entities"]]
     empty = [line for line in lines if not line["entities"]]
-    kept = full + empty[: int(len(full) * _MOST_EMPTY / (1 - _MOST_EMPTY))]
+    # As many empty ones as their part allows, of what can be taken at all.
+    total = min(most, int(len(full) / (1 - _MOST_EMPTY)))
+    empty = empty[: int(total * _MOST_EMPTY)]
+    kept = full[: most - len(empty)] + empty
     rng.shuffle(kept)
-    return [_corpus_record(line, types, path.stem, names, rng) for line in kept[:most]]
+    return [_corpus_record(line, types, path.stem, names, rng) for line in kept]
 
 
 def _corpus_record(
@@ -133,5 +135,7 @@ def split_passages(
     """
     shuffled = list(passages)
     rng.shuffle(shuffled)
-    aside = max(1, round(len(shuffled) * part))
-    return shuffled[aside:], shuffled[:aside]
+    count = max(1, round(len(shuffled) * part))
+    texts = {passage.text for passage in shuffled[:count]}
+    aside = [passage for passage in shuffled if passage.text in texts]
+    return [passage for passage in shuffled if passage.text not in texts], aside

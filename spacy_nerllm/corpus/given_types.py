@@ -23,7 +23,7 @@ _SYNONYM_CHANCE = 0.15
 class TypeNames(NamedTuple):
     """What types are called.
 
-    broader (Dict[str, List[str]]): Type to the broader types that hold it.
+    broader (Dict[str, List[str]]): Type to all broader types that hold it, the narrowest first.
     synonyms (Dict[str, List[str]]): Type to other names of it.
     """
 
@@ -38,11 +38,25 @@ def read_type_names(path: Path) -> TypeNames:
     RETURNS (TypeNames): The table, seen from the narrower types.
     """
     table = srsly.read_json(path)
+    held = {wide: _all_held(wide, table["broader"]) for wide in table["broader"]}
     broader: Dict[str, List[str]] = {}
-    for wide, narrow in table["broader"].items():
-        for name in narrow:
+    # What holds less is narrower.
+    for wide in sorted(held, key=lambda wide: (len(held[wide]), wide)):
+        for name in held[wide]:
             broader.setdefault(name, []).append(wide)
     return TypeNames(broader, table["synonyms"])
+
+
+def _all_held(wide: str, table: Dict[str, List[str]]) -> List[str]:
+    """The types that a type holds, with those that they hold in turn."""
+    held: List[str] = []
+    open_ = [wide]
+    while open_:
+        for name in table.get(open_.pop(), ()):
+            if name not in held and name != wide:
+                held.append(name)
+                open_.append(name)
+    return held
 
 
 def ask_among(
@@ -83,8 +97,11 @@ def ask_among(
 def _chain(entity: Entity, names: TypeNames, finer: Dict[Tuple[int, int], str]) -> Tuple[str, ...]:
     """All types of an entity, from the most specific to the broadest."""
     start, end, type_ = entity
-    own = (finer[start, end], type_) if (start, end) in finer else (type_,)
-    return tuple(dict.fromkeys((*own, *names.broader.get(type_, ()))))
+    own = [finer[start, end], type_] if (start, end) in finer else [type_]
+    wide = [name for own_name in own for name in names.broader.get(own_name, ())]
+    # Among several, the one with more types above it is the narrower.
+    wide.sort(key=lambda name: -len(names.broader.get(name, ())))
+    return tuple(dict.fromkeys((*own, *wide)))
 
 
 def _ask_for(chain: Sequence[str], rng: random.Random) -> List[str]:

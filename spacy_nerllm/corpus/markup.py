@@ -96,6 +96,9 @@ def read_passages(path: Path) -> Iterator[Passage]:
             if id_ in seen:
                 raise ValueError(Errors.E011.format(path=path, line=number, id=id_))
             seen.add(id_)
+        elif line.startswith(("# id:", "# domain:")):
+            problem = f"{line!r} is neither '# domain: NAME  lang: CODE' nor '# id: NAME'"
+            raise ValueError(Errors.E010.format(path=path, line=number, problem=problem))
         elif line.strip():
             if not id_ or not domain:
                 problem = "a passage without '# domain: ... lang: ...' and '# id: ...' before it"
@@ -117,5 +120,10 @@ def read_folder(folder: Path) -> Iterable[Passage]:
     YIELDS (Passage): The passages.
     RAISES (ValueError): As `read_passages`.
     """
+    seen: Set[str] = set()
     for path in sorted(folder.glob("*/*.txt")):
-        yield from read_passages(path)
+        for passage in read_passages(path):
+            if passage.id in seen:
+                raise ValueError(Errors.E015.format(path=path, id=passage.id))
+            seen.add(passage.id)
+            yield passage

@@ -1,7 +1,7 @@
 """The record: one text with its entity map, as a line of JSON that training reads."""
 
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Optional, TypedDict
+from typing import Any, Dict, Iterable, Iterator, List, Optional, TypedDict
 
 import srsly
 
@@ -32,17 +32,28 @@ def read_records(path: Path) -> Iterator[Record]:
     YIELDS (Record): Its records; types, lang and source may be absent in the file.
     RAISES (ValueError): With file and line, if a line is not a record.
     """
-    for number, line in enumerate(srsly.read_jsonl(path), 1):
-        problem = _problem_of(line)
-        if problem:
-            raise ValueError(Errors.E012.format(path=path, line=number, problem=problem))
-        yield Record(
-            input=line["input"],
-            output=line["output"],
-            types=line.get("types"),
-            lang=line.get("lang", "xx"),
-            source=line.get("source", ""),
-        )
+    with path.open(encoding="utf8") as file:
+        for number, text in enumerate(file, 1):
+            if not text.strip():
+                continue
+            line = _parse(text)
+            problem = _problem_of(line)
+            if problem:
+                raise ValueError(Errors.E012.format(path=path, line=number, problem=problem))
+            yield Record(
+                input=line["input"],
+                output=line["output"],
+                types=line.get("types"),
+                lang=line.get("lang", "xx"),
+                source=line.get("source", ""),
+            )
+
+
+def _parse(text: str) -> Any:
+    try:
+        return srsly.json_loads(text)
+    except ValueError:
+        return text
 
 
 def _problem_of(line: object) -> Optional[str]:

@@ -48,7 +48,7 @@ def check_types(types: Sequence[str]) -> None:
     RAISES (ValueError): If there is none, or if one is not a string, is blank, repeats
         another, or holds a semicolon or a line break, which separate types in the prompt.
     """
-    if not types:
+    if not types or isinstance(types, str):
         raise ValueError(Errors.E001.format(types=types))
     for name in types:
         if not isinstance(name, str) or not name.strip() or name != name.strip():

@@ -155,7 +155,6 @@ def test_a_split_parts_all_passages(count, part, seed):
 
 
 def test_a_split_keeps_a_repeated_text_on_one_side():
-    # BUG: passages of the same text under two ids can part.
     passages = [passage(f"Text {index // 2}.", f"id-{index}") for index in range(20)]
     for seed in range(20):
         rest, aside = split_passages(passages, 0.3, random.Random(seed))
@@ -195,7 +194,6 @@ def without_entities(records):
 
 @pytest.mark.parametrize("full, empty, most", [(30, 300, 1000), (300, 300, 200), (60, 10, 40)])
 def test_at_most_a_quarter_of_the_texts_has_no_entity(corpus, full, empty, most):
-    # BUG: where `most` cuts, the cut falls behind the cap, by chance.
     path = corpus(full, empty)
     for seed in range(10):
         records = corpus_records(path, most, PLAIN, random.Random(seed))

@@ -145,7 +145,6 @@ def test_a_passage_without_id_or_domain_raises(tmp_path, content, line):
 
 @pytest.mark.parametrize("comment", ["# id: two words", "# id:", "# domain: news"])
 def test_a_comment_is_never_read_as_a_passage(tmp_path, comment):
-    # BUG: behind an id, a comment that is not well formed becomes the passage.
     path = tmp_path / "news.txt"
     path.write_text(f"{HEADER}# id: a\n{comment}\n", "utf8")
     with pytest.raises(ValueError, match=":4: "):
@@ -160,7 +159,6 @@ def test_a_repeated_id_names_file_line_and_id(tmp_path):
 
 
 def test_a_repeated_id_in_another_file_of_the_folder_raises(tmp_path):
-    # BUG: ids are compared within one file only, but are to be unique in the corpus.
     for lang in ["de", "en"]:
         path = tmp_path / lang / "news.txt"
         path.parent.mkdir()

@@ -77,14 +77,12 @@ def test_a_line_that_is_no_record_names_file_line_and_problem(path, faulty, prob
 
 
 def test_the_line_is_counted_in_the_file_where_blank_lines_stand(path):
-    # BUG: blank lines are not counted.
     path.write_text(f"{GOOD}\n\n\n[]\n", "utf8")
     with pytest.raises(ValueError, match=":4: "):
         list(read_records(path))
 
 
 def test_a_line_that_is_no_json_names_file_and_line(path):
-    # BUG: the message of broken JSON names no file.
     path.write_text(f'{GOOD}\n{{"input": "cut\n', "utf8")
     with pytest.raises(ValueError) as error:
         list(read_records(path))

@@ -92,7 +92,7 @@ def test_rendering_checks_the_types():
 @pytest.mark.parametrize(
     "types, message",
     [
-        ([], "given but empty"),
+        ([], "list of at least one"),
         ([""], "outer white space"),
         (["person", " "], "outer white space"),
         (["person "], "'person '"),
