@@ -144,7 +144,8 @@ def _names_of_all_kinds() -> List[str]:
     return [name for char in string.punctuation + "é語 " for name in (f"{char}a", f"a{char}b")]
 
 
-@pytest.mark.parametrize("name", _names_of_all_kinds())
+# "@a" never comes to the component: spaCy takes it for the name of a registry.
+@pytest.mark.parametrize("name", [name for name in _names_of_all_kinds() if name != "@a"])
 def test_a_renamed_type_is_refused_or_survives_the_config_file(name: str):
     nlp = spacy.blank("en")
     try:
@@ -441,7 +442,7 @@ def test_a_window_over_the_context_is_left_out_with_a_warning(
     answers = {SENTENCE: '{"Warsaw": "place"}'}
     nlp, generator = make_pipe(answers, config, context_length=300)
     doc = nlp(text)
-    assert "over the 300 that the base model reads" in caplog.text
+    assert "has 500 tokens, and the base model has room for" in caplog.text
     assert _ents(doc) == [("Warsaw", "place")]
 
 

@@ -260,7 +260,6 @@ def test_no_shipped_synonym_is_a_type_of_its_own(table):
 
 
 def test_shipped_passages_leave_out_no_entity_of_a_type_asked_for(shipped):
-    # answer has no bridges. Broader types of broader and of finer ones are to count too.
     missed = {
         (*sorted(types), "asked for", *sorted(types & asked))
         for types, asked, called in shipped

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from spacy_nerllm.entity_map import pairs_from_spans, read_answer, write_answer
+from spacy_nerllm.entity_map import end_of_news, pairs_from_spans, read_answer, write_answer
 
 HARD = '"\\\n\r\t\x00\x1f\x7f\u2028{}[]:, aé\u0301İ語🦉👩‍🚀'
 STRINGS = st.text(st.sampled_from(HARD) | st.characters(codec="utf8"), min_size=1)
@@ -231,3 +231,22 @@ def test_of_a_surface_with_two_types_the_first_in_the_text_wins():
     pairs, conflicts = pairs_from_spans("Jordan Jordan", spans)
     assert pairs == [("Jordan", "person")]
     assert conflicts == [("Jordan", "person", "country")]
+
+
+def looping(news, repeats):
+    pairs = [f'"{name}": "a"' for name in "xyz"[:news]] + ['"x": "a"'] * repeats
+    return "{" + ", ".join(pairs)
+
+
+def test_four_repeated_pairs_in_a_row_are_a_loop():
+    answer = looping(news=3, repeats=4)
+    assert answer[: end_of_news(answer)] == looping(news=3, repeats=0)
+
+
+@pytest.mark.parametrize("repeats", [0, 1, 3])
+def test_fewer_repeated_pairs_are_none(repeats):
+    assert end_of_news(looping(news=3, repeats=repeats)) is None
+
+
+def test_a_new_surface_ends_a_run_of_repeated_ones():
+    assert end_of_news(looping(1, 3) + ', "new": "a", "x": "a"') is None

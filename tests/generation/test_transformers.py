@@ -13,7 +13,7 @@ from spacy_nerllm.generation.adapters import AdapterInfo, read_info, write_info
 from spacy_nerllm.generation.checkpoints import resolve_base
 from spacy_nerllm.generation.encoding import encode_answer, encode_prompt
 from spacy_nerllm.generation.protocol import Answer
-from spacy_nerllm.generation.transformers import TransformersGenerator
+from spacy_nerllm.generation.transformers import TransformersGenerator, _LoopGuard
 
 TEXTS = [
     "Marie Curie",
@@ -122,7 +122,7 @@ def test_ends_of_generated_answers_cut_the_text(generator: TransformersGenerator
 def test_what_follows_the_end_of_turn_is_dropped(generator: TransformersGenerator):
     tokens = encode_answer(generator._tokenizer, "{}")
     answer = _rigged(generator, [*tokens, *tokens])
-    assert answer == ("{}", answer.ends, [-1.0] * (len(tokens) - 1), True)
+    assert answer == Answer("{}", answer.ends, [-1.0] * (len(tokens) - 1), complete=True)
 
 
 def test_an_answer_at_the_limit_is_not_complete(generator: TransformersGenerator):
@@ -238,3 +238,26 @@ def test_auto_takes_the_gpu(tiny_base: Path, tiny_adapter: Path):
     loaded = TransformersGenerator.load(str(tiny_base), tiny_adapter, "auto", "auto")
     assert loaded._model.device.type == "cuda"
     assert all(answer.ends for answer in _answer(loaded, TEXTS))
+
+
+def test_an_answer_that_only_repeats_itself_is_cut_and_closed(generator: TransformersGenerator):
+    news = '{"Ada": "person", "Bo": "person"'
+    loop = news + ', "Ada": "person"' * 5
+    tokens = generator._tokenizer(loop, add_special_tokens=False)["input_ids"]
+    answer = generator._read_answer(tokens, [-0.5] * len(tokens))
+    assert answer.text == news + "}"
+    assert answer.looped and answer.complete
+    assert len(answer.ends) == len(answer.logprobs) < len(tokens)
+    assert answer.ends[-1] >= len(news)
+
+
+def test_a_loop_ends_its_own_row_alone(generator: TransformersGenerator):
+    tokenizer = generator._tokenizer
+    loop = tokenizer('{"a": "b"' + ', "a": "b"' * 5, add_special_tokens=False)["input_ids"]
+    news = tokenizer('{"a": "b", "c": "d", "e": "f"', add_special_tokens=False)["input_ids"]
+    guard = _LoopGuard(tokenizer, width=1)
+    news += news[-1:] * (len(loop) - len(news))
+    rows = torch.tensor([[0, *loop], [0, *news]])
+    steps = [guard(rows[:, : end + 1], None).tolist() for end in range(1, rows.shape[1])]
+    assert not steps[0][0] and steps[-1][0]
+    assert not any(stopped for _, stopped in steps)
