@@ -60,10 +60,11 @@ def main(
 ) -> None:
     config = {"adapter": adapter, "base": base, "batch_tokens": batch_tokens, "annotate": "ents"}
     types = srsly.read_json(labels)
-    results = srsly.read_json(out)["corpora"] if out.exists() else {}
+    results = srsly.read_json(out) if out.exists() else {}
     for name in corpora or CORPORA:
-        results[name] = evaluate(data / f"{name}.jsonl", types[name], limit, config)
-        srsly.write_json(out, {"machine": machine(), "corpora": results})
+        result = evaluate(data / f"{name}.jsonl", types[name], limit, config)
+        results[name] = {**result, "machine": machine()}
+        srsly.write_json(out, results)
     show(results)
 
 

@@ -72,10 +72,11 @@ def tag_docs(
     generator (Generator): Answers the prompts.
     settings (Settings): The component's settings.
     counts (Counter): Gets how many "answers" there were, how many of them were "salvaged",
-        "truncated" or "looped", and how many surfaces were "unplaced" or in "conflict".
+        "truncated" or "looped", and how many surfaces were "unplaced" or in "conflicts".
     RETURNS (List[Prediction]): One for each doc.
     """
-    windows = [list(_windows(doc, generator, settings)) for doc in docs]
+    room = _room_for_text(generator, settings)
+    windows = [list(_windows(doc, room, generator, settings)) for doc in docs]
     answers = iter(
         generator.generate(
             [window.prompt for per_doc in windows for window in per_doc],
@@ -97,12 +98,16 @@ def tag_docs(
     return predictions
 
 
-def _windows(doc: Doc, generator: "Generator", settings: Settings) -> Iterator[Window]:
+def _room_for_text(generator: "Generator", settings: Settings) -> int:
+    """How many tokens the base model can take beside prompt and answer."""
+    empty = generator.render("", settings.labels)
+    overhead = sum(len(generator.token_starts(piece)) for piece in empty)
+    return generator.context_length - overhead - settings.max_new_tokens
+
+
+def _windows(doc: Doc, room: int, generator: "Generator", settings: Settings) -> Iterator[Window]:
     if not doc.text.strip():
         return
-    empty = generator.render("", settings.labels)
-    overhead = sum(len(generator.token_starts(piece)) for piece in empty) + settings.max_new_tokens
-    room = generator.context_length - overhead
     starts = generator.token_starts(doc.text)
     offsets = [token.idx for token in doc]
     # A model token belongs to the doc's token in which it begins; the first to the first.

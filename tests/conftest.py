@@ -1,10 +1,13 @@
 """Flags for tests that need more than a CPU, and a tiny model that is built offline."""
 
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import hypothesis
 import pytest
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
 
 import spacy_nerllm.component  # noqa: F401 (registers the factory where nothing is installed)
 from spacy_nerllm.entity_map import Prompt, render_prompt
@@ -44,6 +47,12 @@ SENTENCES = [
     '{"a (b)": "c++", "x": "#tag", "y": "(x)", "z":"no space", "w" : "w"}',
 ]
 
+CURIE = "Marie Curie was born in Warsaw. Marie Curie died in France."
+CURIE_ANSWER = '{"Marie Curie": "person", "Warsaw": "place", "France": "place"}'
+
+BANK = "The Bank of England is in London."
+BANK_ANSWER = '{"Bank of England": "organisation", "England": "place", "London": "place"}'
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     for flag, reason in FLAGS.items():
@@ -57,20 +66,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _train_tokenizer() -> Any:
+def train_tokenizer(texts: Iterable[str], vocab_size: int, special_tokens: List[str]) -> Any:
+    """Train a byte-level BPE tokenizer, as most base models have."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=SPECIAL_TOKENS,
+        vocab_size=vocab_size,
+        special_tokens=special_tokens,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(SENTENCES * 3, trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+class Pen:
+    """Writes an answer token by token, and shows each to the position that follows it."""
+
+    def __init__(self, tokenizer: Any, position: Any) -> None:
+        from tokenizers.decoders import DecodeStream
+
+        self._backend = tokenizer.backend_tokenizer
+        self._stream = DecodeStream(skip_special_tokens=True)
+        self._position = position
+
+    def write(self, token: int) -> None:
+        self._position.add(token, self._stream.step(self._backend, token) or "")
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +103,7 @@ def tiny_tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(
-        tokenizer_object=_train_tokenizer(),
+        tokenizer_object=train_tokenizer(SENTENCES * 3, 400, SPECIAL_TOKENS),
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         extra_special_tokens=["<|im_start|>"],
@@ -219,3 +243,45 @@ class ScriptedGenerator:
         length = len(script.text)
         ends = list(range(1, length + 1))
         return Answer(script.text, ends, [script.logprob] * length, script.complete)
+
+
+MakePipe = Callable[..., Tuple[Language, ScriptedGenerator]]
+
+
+@pytest.fixture
+def make_pipe(tiny_tokenizer: Any) -> MakePipe:
+    """Make a pipeline with scripted answers: (answers, config, settings of the generator)."""
+
+    def make(
+        answers: Dict[str, Any], config: Dict[str, Any] | None = None, **settings: Any
+    ) -> Tuple[Language, ScriptedGenerator]:
+        nlp = spacy.blank("en")
+        component = nlp.add_pipe("nerllm", config=config or {})
+        component._generator = ScriptedGenerator(tiny_tokenizer, answers, **settings)
+        return nlp, component._generator
+
+    return make
+
+
+@pytest.fixture
+def tiny_nlp(tiny_base: Path, tiny_adapter: Path) -> Language:
+    """A pipeline with the tiny model."""
+    nlp = spacy.blank("en")
+    config = {
+        "base": str(tiny_base),
+        "adapter": str(tiny_adapter),
+        "device": "cpu",
+        "max_new_tokens": 20,
+        "labels": ["person", "place"],
+        "save_io": True,
+    }
+    nlp.add_pipe("nerllm", config=config)
+    return nlp
+
+
+def ents_of(doc: Doc) -> List[Tuple[str, str]]:
+    return [(ent.text, ent.label_) for ent in doc.ents]
+
+
+def spans_of(doc: Doc, key: str = "nerllm") -> List[Tuple[str, str]]:
+    return [(span.text, span.label_) for span in doc.spans[key]]

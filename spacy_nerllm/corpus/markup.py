@@ -2,7 +2,8 @@
 
 A file starts with `# domain: news  lang: en`. Each passage stands on one line behind its own
 `# id: en-news-0001`. Inside it `\\n` is a line break, and a backslash before one of
-`|`, `[[`, `]]`, `#` and `\\` takes it literally.
+`|`, `[[`, `]]`, `[`, `]`, `#` and `\\` takes it literally. Of more than two brackets in a row the
+inner two are the mark: `[[[Radio Plein|radio station]]]` is a name in brackets.
 """
 
 import re
@@ -14,7 +15,7 @@ from ..errors import Errors
 _HEADER = re.compile(r"# domain:\s*(?P<domain>\S+)\s+lang:\s*(?P<lang>\S+)\s*$")
 _ID = re.compile(r"# id:\s*(?P<id>\S+)\s*$")
 _PIECE = re.compile(
-    r"\\(?P<escaped>n|\[\[|\]\]|[|#\\])|(?P<mark>\[\[|\]\]|\|)|(?P<char>.)", re.DOTALL
+    r"\\(?P<escaped>n|\[\[|\]\]|[][|#\\])|(?P<mark>\[\[(?!\[)|\]\]|\|)|(?P<char>.)", re.DOTALL
 )
 
 

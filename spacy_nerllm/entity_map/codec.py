@@ -13,6 +13,7 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tup
 # over a string's end, so that scanning is linear in the answer's length.
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?P<close>"|\\?\Z)|\S', re.DOTALL)
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # So many pairs in a row that repeat earlier surfaces are a loop: greedy decoding never leaves it.
 _LOOP = 4
@@ -121,7 +122,7 @@ def _is_strict(answer: str) -> bool:
         return False
     if not isinstance(items, list) or not answer.lstrip().startswith("{"):
         return False
-    return all(isinstance(value, str) and key and value for key, value in items)
+    return all(_is_text(key) and _is_text(value) for key, value in items)
 
 
 def _scan_pairs(answer: str) -> Iterator[Pair]:
@@ -139,9 +140,16 @@ def _as_pair(tokens: Sequence[re.Match]) -> Optional[Pair]:
     if len(tokens) < 3 or tokens[1].group() != ":":
         return None
     surface, type_ = _as_string(tokens[0]), _as_string(tokens[2])
-    if not surface or not type_:
+    if not (_is_text(surface) and _is_text(type_)):
         return None
     return Pair(surface, type_, tokens[0].start(), tokens[2].end())
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value of an answer is a string with something in it, and no half of a surrogate
+    pair, which JSON can write and UTF-8 cannot.
+    """
+    return isinstance(value, str) and value != "" and not _SURROGATE.search(value)
 
 
 def _as_string(token: re.Match) -> Optional[str]:

@@ -69,6 +69,7 @@ def read_info(path: Path, base: Base) -> AdapterInfo:
                 trained_on=info.base_id,
                 trained_sha=info.base_sha256,
                 base=base.id,
+                path=base.path,
                 base_sha=base.sha256,
             )
         )

@@ -28,7 +28,7 @@ _MANIFEST = "manifest.json"
 class Base(NamedTuple):
     """A base model on this machine.
 
-    id (str): The name it was asked for by.
+    id (str): What it is called: the name it was asked for by, of a folder its last part alone.
     path (Path): Folder with safetensors weights and tokenizer.
     sha256 (str): Of its weights: an adapter fits this and no other.
     """
@@ -82,7 +82,9 @@ def resolve_base(name: str) -> Base:
     if name in EMBEDDED:
         return _resolve_embedded(name)
     path = _folder_or_hub(name)
-    return Base(name, path, weights_sha256(path))
+    # Adapters keep the id: where a folder lies on this machine means nothing on another.
+    id_ = path.resolve().name if Path(name).is_dir() else name
+    return Base(id_, path, weights_sha256(path))
 
 
 def resolve_adapter(name: str) -> Path:

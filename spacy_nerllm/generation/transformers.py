@@ -1,6 +1,7 @@
 """The backend on transformers: any causal language model, with a LoRA or DoRA adapter merged in."""
 
 from bisect import bisect_left
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
@@ -110,20 +111,19 @@ class TransformersGenerator:
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in batch])
         recorder = _LogprobRecorder()
         processors = LogitsProcessorList([recorder])
+        writer = _Writer(self._tokenizer, len(batch))
         if types is not None:
-            processors.insert(0, _TypeChoice(self._tokenizer, self._tries_of(types), width))
+            processors.insert(0, _TypeChoice(self._tries_of(types), writer))
         with torch.inference_mode():
             output = self._model.generate(
                 input_ids=ids.to(self._model.device),
                 attention_mask=mask.to(self._model.device),
                 max_new_tokens=max_new_tokens,
                 logits_processor=processors,
-                stopping_criteria=StoppingCriteriaList([_LoopGuard(self._tokenizer, width)]),
+                stopping_criteria=StoppingCriteriaList([writer]),
             )
-        return [
-            self._read_answer(tokens, logprobs)
-            for tokens, logprobs in zip(output[:, width:].tolist(), recorder.by_row(), strict=True)
-        ]
+        rows = zip(output[:, width:].tolist(), writer.pieces, recorder.by_row(), strict=True)
+        return [self._make_answer(*row) for row in rows]
 
     def _tries_of(self, types: Sequence[str]) -> TypeTries:
         key = tuple(types)
@@ -131,19 +131,14 @@ class TransformersGenerator:
             self._tries[key] = TypeTries(self._tokenizer, key)
         return self._tries[key]
 
-    def _read_answer(self, tokens: List[int], logprobs: List[float]) -> Answer:
+    def _make_answer(self, tokens: List[int], pieces: List[str], logprobs: List[float]) -> Answer:
         complete = self._tokenizer.eos_token_id in tokens
-        if complete:
-            tokens = tokens[: tokens.index(self._tokenizer.eos_token_id)]
-        stream = DecodeStream(skip_special_tokens=True)
-        text = ""
-        ends = []
-        for token in tokens:
-            text += stream.step(self._tokenizer.backend_tokenizer, token) or ""
-            ends.append(len(text))
+        length = tokens.index(self._tokenizer.eos_token_id) if complete else len(tokens)
+        text = "".join(pieces[:length])
+        ends = list(accumulate(map(len, pieces[:length])))
         end = end_of_news(text)
         if end is None:
-            return Answer(text, ends, logprobs[: len(tokens)], complete)
+            return Answer(text, ends, logprobs[:length], complete)
         kept = bisect_left(ends, end) + 1
         return Answer(text[:end] + "}", ends[:kept], logprobs[:kept], complete=True, looped=True)
 
@@ -166,45 +161,42 @@ class _LogprobRecorder(LogitsProcessor):
         return torch.stack(self._steps, dim=1).tolist()
 
 
-class _TypeChoice(LogitsProcessor):
-    """Masks all but the given types where an answer has a type."""
+class _Writer(StoppingCriteria):
+    """Decodes answers while they grow, and ends those that only repeat themselves, which would go
+    on to the limit on new tokens.
 
-    def __init__(self, tokenizer: Any, tries: TypeTries, width: int) -> None:
-        self._tokenizer = tokenizer
-        self._tries = tries
-        self._width = width
-        self._rows: List[TypePosition] = []
+    pieces (List[List[str]]): For each answer, what each of its tokens wrote.
+    """
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        if input_ids.shape[1] == self._width:
-            self._rows = [TypePosition(self._tokenizer, self._tries) for _ in input_ids]
-        else:
-            for position, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
-                position.add(token)
-        return mask_scores(self._rows, self._tries, scores.float())
-
-
-class _LoopGuard(StoppingCriteria):
-    """Ends answers that only repeat themselves, which would go on to the limit on new tokens."""
-
-    def __init__(self, tokenizer: Any, width: int) -> None:
+    def __init__(self, tokenizer: Any, answers: int) -> None:
         self._backend = tokenizer.backend_tokenizer
-        self._width = width
-        self._streams: List[DecodeStream] = []
-        self._texts: List[str] = []
+        self._streams = [DecodeStream(skip_special_tokens=True) for _ in range(answers)]
+        self.pieces: List[List[str]] = [[] for _ in range(answers)]
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        if input_ids.shape[1] == self._width + 1:
-            self._streams = [DecodeStream(skip_special_tokens=True) for _ in input_ids]
-            self._texts = ["" for _ in input_ids]
         ended = [self._add(row, token) for row, token in enumerate(input_ids[:, -1].tolist())]
         return torch.tensor(ended, device=input_ids.device)
 
     def _add(self, row: int, token: int) -> bool:
         piece = self._streams[row].step(self._backend, token) or ""
-        self._texts[row] += piece
+        self.pieces[row].append(piece)
         # A pair is complete with a quote.
-        return '"' in piece and end_of_news(self._texts[row]) is not None
+        return '"' in piece and end_of_news("".join(self.pieces[row])) is not None
+
+
+class _TypeChoice(LogitsProcessor):
+    """Masks all but the given types where an answer has a type."""
+
+    def __init__(self, tries: TypeTries, writer: _Writer) -> None:
+        self._tries = tries
+        self._writer = writer
+        self._rows = [TypePosition(tries) for _ in writer.pieces]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        for row, position in enumerate(self._rows):
+            if self._writer.pieces[row]:
+                position.add(int(input_ids[row, -1]), self._writer.pieces[row][-1])
+        return mask_scores(self._rows, self._tries, scores.float())
 
 
 def _batches(encoded: Sequence[List[int]], batch_tokens: int) -> Iterator[List[int]]:

@@ -9,8 +9,6 @@ import json
 import re
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Set
 
-from tokenizers.decoders import DecodeStream
-
 Trie = Dict[int, "Trie"]
 
 # A token that writes the colon, the opening quote and already some of the type.
@@ -72,12 +70,8 @@ class TypeTries:
 class TypePosition:
     """Follows one answer token by token, and knows which tokens may come next."""
 
-    def __init__(self, tokenizer: Any, tries: TypeTries) -> None:
-        """tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
-        tries (TypeTries): Of the given types.
-        """
-        self._backend = tokenizer.backend_tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
+    def __init__(self, tries: TypeTries) -> None:
+        """tries (TypeTries): Of the given types."""
         self._tries = tries
         self._node: Optional[Trie] = None
         self._behind_colon = ""
@@ -93,12 +87,13 @@ class TypePosition:
         """
         return set(self._node) if self._node else None
 
-    def add(self, token: int) -> None:
+    def add(self, token: int, piece: str) -> None:
         """Take in the next token of the answer.
 
         token (int): Its id.
+        piece (str): What it writes, behind the tokens before it.
         """
-        for char in self._stream.step(self._backend, token) or "":
+        for char in piece:
             self._read(char)
         if not (self._after_colon or self._in_type):
             self._node = None

@@ -174,7 +174,6 @@ def _build_model(base: Base, settings: TrainSettings) -> PeftModel:
         target_modules=settings.target_modules,
     )
     adapted = get_peft_model(model, config)
-    # The name as it was asked for: a path of this machine means nothing on another.
     adapted.peft_config["default"].base_model_name_or_path = base.id
     return adapted
 

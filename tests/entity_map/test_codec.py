@@ -250,3 +250,9 @@ def test_fewer_repeated_pairs_are_none(repeats):
 
 def test_a_new_surface_ends_a_run_of_repeated_ones():
     assert end_of_news(looping(1, 3) + ', "new": "a", "x": "a"') is None
+
+
+def test_half_of_a_surrogate_pair_is_no_string():
+    entity_map = read_answer('{"a": "\\ud800", "\\udfff": "x", "\\ud83d\\ude00": "face"}')
+    assert [(pair.surface, pair.type) for pair in entity_map.pairs] == [("😀", "face")]
+    assert entity_map.salvaged

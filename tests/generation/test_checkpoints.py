@@ -78,7 +78,8 @@ def _sha256(content: bytes) -> str:
 def test_a_folder_is_used_as_it_is(tiny_base: Path):
     base = resolve_base(str(tiny_base))
     weights = (tiny_base / "model.safetensors").read_bytes()
-    assert base == (str(tiny_base), tiny_base, _sha256(weights))
+    # Without where it lies on this machine: adapters keep the name.
+    assert base == (tiny_base.name, tiny_base, _sha256(weights))
 
 
 def test_several_weight_files_hash_in_the_order_of_their_names(tmp_path: Path):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
+from conftest import Pen
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, trainers
 from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from transformers import PreTrainedTokenizerFast
@@ -146,33 +147,36 @@ LABELS = ["person", "work of art", "b?", "C++", 'say "b"', "東京", "a: b", "</
 
 @pytest.mark.parametrize("label", LABELS)
 def test_a_given_type_can_be_written_and_then_the_answer_is_free(qwen3: Any, label: str):
-    position = TypePosition(qwen3, TypeTries(qwen3, LABELS))
+    position = TypePosition(TypeTries(qwen3, LABELS))
+    pen = Pen(qwen3, position)
     chosen = 0
     for token in encode_answer(qwen3, write_answer([("a?", label), ('b"', label)])):
         allowed = position.allowed
         assert allowed is None or token in allowed
         chosen += allowed is not None
-        position.add(token)
+        pen.write(token)
     assert chosen >= 4
     assert position.allowed is None
 
 
 def test_a_type_that_reads_like_the_end_of_turn_does_not_end_it(qwen3: Any):
-    position = TypePosition(qwen3, TypeTries(qwen3, ["x<|im_end|>"]))
+    position = TypePosition(TypeTries(qwen3, ["x<|im_end|>"]))
+    pen = Pen(qwen3, position)
     for token in encode_answer(qwen3, write_answer([("a", "x<|im_end|>")])):
         assert position.allowed is None or token in position.allowed
-        position.add(token)
+        pen.write(token)
 
 
 @pytest.mark.parametrize("label", ["person", "(x)", "#tag"])
 def test_a_token_of_colon_and_quote_leads_to_the_type(qwen3: Any, label: str):
-    position = TypePosition(qwen3, TypeTries(qwen3, [label]))
+    position = TypePosition(TypeTries(qwen3, [label]))
+    pen = Pen(qwen3, position)
     written = qwen3.convert_tokens_to_ids(['{"', "a", '":"'])
     for token in written:
-        position.add(token)
+        pen.write(token)
     while position.allowed is not None and len(written) < 20:
         written.append(min(position.allowed))
-        position.add(written[-1])
+        pen.write(written[-1])
     answer = qwen3.decode(written).rstrip('",}') + '"}'
     assert [pair.type for pair in read_answer(answer).pairs] == [label]
 

@@ -13,7 +13,7 @@ from spacy_nerllm.generation.adapters import AdapterInfo, read_info, write_info
 from spacy_nerllm.generation.checkpoints import resolve_base
 from spacy_nerllm.generation.encoding import encode_answer, encode_prompt
 from spacy_nerllm.generation.protocol import Answer
-from spacy_nerllm.generation.transformers import TransformersGenerator, _LoopGuard
+from spacy_nerllm.generation.transformers import TransformersGenerator, _Writer
 
 TEXTS = [
     "Marie Curie",
@@ -95,7 +95,10 @@ def test_each_token_has_one_end_and_one_logprob(generator: TransformersGenerator
 
 def _rigged(generator: TransformersGenerator, tokens: List[int]) -> Answer:
     """Reads tokens as if the model had written them."""
-    return generator._read_answer(tokens, [-1.0] * len(tokens))
+    writer = _Writer(generator._tokenizer, 1)
+    for end in range(1, len(tokens) + 1):
+        writer(torch.tensor([tokens[:end]]), None)
+    return generator._make_answer(tokens, writer.pieces[0], [-1.0] * len(tokens))
 
 
 @pytest.mark.parametrize("text", ['{"Marie Curie": "person"}', '{"語": "é"}', '{"😀 İ": "x"}'])
@@ -244,7 +247,7 @@ def test_an_answer_that_only_repeats_itself_is_cut_and_closed(generator: Transfo
     news = '{"Ada": "person", "Bo": "person"'
     loop = news + ', "Ada": "person"' * 5
     tokens = generator._tokenizer(loop, add_special_tokens=False)["input_ids"]
-    answer = generator._read_answer(tokens, [-0.5] * len(tokens))
+    answer = _rigged(generator, tokens)
     assert answer.text == news + "}"
     assert answer.looped and answer.complete
     assert len(answer.ends) == len(answer.logprobs) < len(tokens)
@@ -255,9 +258,9 @@ def test_a_loop_ends_its_own_row_alone(generator: TransformersGenerator):
     tokenizer = generator._tokenizer
     loop = tokenizer('{"a": "b"' + ', "a": "b"' * 5, add_special_tokens=False)["input_ids"]
     news = tokenizer('{"a": "b", "c": "d", "e": "f"', add_special_tokens=False)["input_ids"]
-    guard = _LoopGuard(tokenizer, width=1)
+    writer = _Writer(tokenizer, 2)
     news += news[-1:] * (len(loop) - len(news))
     rows = torch.tensor([[0, *loop], [0, *news]])
-    steps = [guard(rows[:, : end + 1], None).tolist() for end in range(1, rows.shape[1])]
+    steps = [writer(rows[:, : end + 1], None).tolist() for end in range(1, rows.shape[1])]
     assert not steps[0][0] and steps[-1][0]
     assert not any(stopped for _, stopped in steps)

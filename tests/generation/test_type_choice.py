@@ -7,9 +7,9 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import pytest
 import torch
+from conftest import Pen, train_tokenizer
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -53,18 +53,10 @@ def _with_hard_labels(test: Any) -> Any:
 
 def _train_dense_tokenizer() -> Any:
     """A tokenizer with tokens for runs of symbols, as large vocabularies have: '":"#', '++",'."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=500,
-        special_tokens=["<|im_end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
     pairs = [(a, b) for labels in HARD_LABELS for a in labels for b in labels]
     answers = [write_answer([(a, b), (b, a)]) for a, b in pairs]
-    tokenizer.train_from_iterator([*answers, *(text.replace(" ", "") for text in answers)], trainer)
+    texts = [*answers, *(text.replace(" ", "") for text in answers)]
+    tokenizer = train_tokenizer(texts, 500, ["<|im_end|>"])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>")
 
 
@@ -86,10 +78,11 @@ def _follow(
     tokenizer: Any, labels: Sequence[str], tokens: Sequence[int]
 ) -> Iterator[Tuple[int, Optional[Set[int]]]]:
     """Each token of an answer with those that were allowed in its place."""
-    position = TypePosition(tokenizer, TypeTries(tokenizer, labels))
+    position = TypePosition(TypeTries(tokenizer, labels))
+    pen = Pen(tokenizer, position)
     for token in tokens:
         yield token, position.allowed
-        position.add(token)
+        pen.write(token)
 
 
 def _canonical_tokens(
@@ -152,7 +145,8 @@ def test_no_token_is_allowed_that_leads_to_no_label(
 def _wander(tokenizer: Any, labels: Sequence[str], chance: random.Random, steps: int) -> str:
     """Write an answer at random, mostly of what JSON is made of, within what is allowed."""
     tries = TypeTries(tokenizer, labels)
-    position = TypePosition(tokenizer, tries)
+    position = TypePosition(tries)
+    pen = Pen(tokenizer, position)
     bytes_of = {
         index: part
         for index, part in _bytes_by_id(tokenizer).items()
@@ -166,7 +160,7 @@ def _wander(tokenizer: Any, labels: Sequence[str], chance: random.Random, steps:
         else:
             token = chance.choice(structural if chance.random() < 0.8 else sorted(bytes_of))
         written.append(token)
-        position.add(token)
+        pen.write(token)
     return tokenizer.decode(written, clean_up_tokenization_spaces=False)
 
 
@@ -194,16 +188,17 @@ def test_wandering_finds_types(tokenizer: Any):
 def test_a_type_is_a_given_one_however_the_colon_is_written(
     tiny_tokenizer: Any, label: str, colon: str
 ):
-    position = TypePosition(tiny_tokenizer, TypeTries(tiny_tokenizer, [label]))
+    position = TypePosition(TypeTries(tiny_tokenizer, [label]))
+    pen = Pen(tiny_tokenizer, position)
     written = tiny_tokenizer('{"a' + colon, add_special_tokens=False)["input_ids"]
     for token in written:
-        position.add(token)
+        pen.write(token)
     for _ in range(20):
         allowed = position.allowed
         if allowed is None:
             break
         written.append(min(allowed))
-        position.add(written[-1])
+        pen.write(written[-1])
     answer = tiny_tokenizer.decode(written, clean_up_tokenization_spaces=False)
     assert [pair.type for pair in read_answer(answer).pairs] == [label]
 
