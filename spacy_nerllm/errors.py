@@ -46,8 +46,8 @@ class Errors:
     E023 = "{path} has no {file}, so it is no {kind}. Name a folder that holds one."
     E024 = (
         "The adapter {adapter!r} was trained on the base {trained_on!r} (SHA-256 {trained_sha}), "
-        "but the base here is {base!r} in {path} (SHA-256 {base_sha}). Set `base` to the adapter's own, or "
-        "train an adapter for this one."
+        "but the base here is {base!r} in {path} (SHA-256 {base_sha}). Set `base` to the adapter's "
+        "own, or train an adapter for this one."
     )
     E025 = (
         "The adapter {adapter!r} has format version {found}, and this spacy_nerllm reads {known}. "
