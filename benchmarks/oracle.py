@@ -11,7 +11,8 @@ from spacy.language import Language
 from spacy.util import filter_spans
 from wasabi import msg
 
-from spacy_nerllm.entity_map import align_pairs, pairs_from_spans, read_answer, write_answer
+from spacy_nerllm.corpus.docs import place_pairs
+from spacy_nerllm.entity_map import pairs_from_spans, read_answer, write_answer
 from spacy_nerllm.evaluation.scorers import Span, score_spans
 
 
@@ -19,11 +20,9 @@ def through_the_map(nlp: Language, text: Text) -> List[Span]:
     doc = nlp.make_doc(text.text)
     pairs, _ = pairs_from_spans(text.text, text.spans)
     entity_map = read_answer(write_answer(pairs))
-    tokens = [(token.idx, token.idx + len(token)) for token in doc]
     read = [(pair.surface, pair.type) for pair in entity_map.pairs]
-    placed = align_pairs(text.text, read, tokens).spans
-    spans = [doc.char_span(span.start, span.end, label=span.type) for span in placed]
-    return [(span.start_char, span.end_char, span.label_) for span in filter_spans(spans)]
+    spans = filter_spans(place_pairs(doc, read))
+    return [(span.start_char, span.end_char, span.label_) for span in spans]
 
 
 def main(

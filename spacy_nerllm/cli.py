@@ -13,6 +13,9 @@ from wasabi import Printer
 
 from .files import Writer, paragraphs, writer_for
 
+# Paragraphs that are tagged together: the bar moves once for each such batch.
+_BATCH = 16
+
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -40,22 +43,29 @@ def tag(
         Optional[Format], typer.Option(help="jsonl, spacy or html; else by the ending of --output")
     ] = None,
     pipeline: Annotated[Optional[str], typer.Option(help="A saved pipeline with nerllm")] = None,
-    lang: Annotated[str, typer.Option(help="Language of the tokenizer, without a pipeline")] = "xx",
+    lang: Annotated[Optional[str], typer.Option(help="Language of the tokenizer, or xx")] = None,
     labels: Annotated[
         Optional[str], typer.Option(help="Types to choose from, separated by ';'")
     ] = None,
     adapter: Annotated[
-        str, typer.Option(help="Adapter: 'default', a folder or a Hub id")
-    ] = "default",
-    base: Annotated[str, typer.Option(help="Base model of the adapter")] = "smollm2-135m",
+        Optional[str], typer.Option(help="Adapter: 'default', a folder or a Hub id")
+    ] = None,
+    base: Annotated[Optional[str], typer.Option(help="Base model of the adapter")] = None,
 ) -> None:
-    """Tag text files, paragraph by paragraph, and write entities with their offsets."""
+    """Tag text files, paragraph by paragraph, and write entities with their offsets.
+
+    A saved pipeline has its own language, labels, adapter and base.
+    """
     msg = Printer(no_print=output is None)
     for path in inputs:
         if not path.is_file():
             raise typer.BadParameter(f"There is no file {path}.")
     config = {"adapter": adapter, "base": base, "labels": _split(labels)}
-    nlp = spacy.load(pipeline) if pipeline else _make_pipeline(lang, config)
+    config = {name: value for name, value in config.items() if value is not None}
+    if pipeline and (lang or config):
+        given = ", ".join(f"--{name}" for name in [*["lang"] * bool(lang), *config])
+        raise typer.BadParameter(f"--pipeline has its own: leave out {given}.")
+    nlp = spacy.load(pipeline) if pipeline else _make_pipeline(lang or "xx", config)
     count = 0
     with writer_for(output, format.value if format else None) as writer:
         for path in inputs:
@@ -78,7 +88,7 @@ def _tag_file(nlp: Language, path: Path, writer: Writer) -> int:
     count = 0
     with tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=path.name) as bar:
         stream = ((paragraph.text, paragraph) for paragraph in paragraphs(path))
-        for doc, paragraph in nlp.pipe(stream, as_tuples=True):
+        for doc, paragraph in nlp.pipe(stream, as_tuples=True, batch_size=_BATCH):
             writer.write(doc, {"file": str(path), "start": paragraph.start})
             count += len(doc.ents)
             bar.update(paragraph.size)

@@ -1,6 +1,7 @@
 """The "nerllm" component: open-type entities from a small language model, as a spaCy pipe."""
 
 import tempfile
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import (
@@ -20,7 +21,7 @@ import srsly
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.pipeline.span_ruler import prioritize_existing_ents_filter
-from spacy.tokens import Doc, SpanGroup
+from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model
@@ -38,6 +39,9 @@ _FORMAT = 1
 
 # How many batches' worth of docs are held at once, to be sorted by length.
 _BATCHES_HELD = 4
+
+# Threads that share a pipeline load its model once.
+_LOADING = threading.Lock()
 
 _DEFAULTS = Settings()
 
@@ -124,7 +128,8 @@ class NerLLM(TrainablePipe):
     @property
     def labels(self) -> Tuple[str, ...]:
         """RETURNS (Tuple[str, ...]): The labels it can set; empty with open types."""
-        return tuple(self._rename(label) for label in self.settings.labels or ())
+        # Two types may be renamed to one label.
+        return tuple(dict.fromkeys(map(self._rename, self.settings.labels or ())))
 
     @property
     def label_data(self) -> Tuple[str, ...]:
@@ -138,15 +143,19 @@ class NerLLM(TrainablePipe):
         RAISES (OSError): If base or adapter cannot be had.
         RAISES (ValueError): If they do not fit each other.
         """
-        if self._generator is None:
-            from .generation.transformers import TransformersGenerator
-
-            with tempfile.TemporaryDirectory() as folder:
-                path = self._adapter_path(Path(folder))
-                self._generator = TransformersGenerator.load(
-                    self.settings.base, path, self.settings.device, self.settings.dtype
-                )
+        with _LOADING:
+            if self._generator is None:
+                self._generator = self._load_generator()
         return self._generator
+
+    def _load_generator(self) -> "Generator":
+        from .generation.transformers import TransformersGenerator
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = self._adapter_path(Path(folder))
+            return TransformersGenerator.load(
+                self.settings.base, path, self.settings.device, self.settings.dtype
+            )
 
     def _adapter_path(self, folder: Path) -> Path:
         """Where the adapter lies: the folder filled with that of a saved pipeline, or its own."""
@@ -165,9 +174,11 @@ class NerLLM(TrainablePipe):
             no entities of this component.
         """
         for docs in self._hold(stream, batch_size):
+            # A model that cannot be loaded is no fault of a doc.
+            _ = self.generator
             for doc, prediction in zip(docs, self._predict_each(docs), strict=True):
                 if prediction is not None:
-                    self.set_annotations([doc], [prediction])
+                    self._annotate(doc, prediction)
                 yield doc
 
     def _hold(self, stream: Iterable[Doc], batch_size: int) -> Iterator[List[Doc]]:
@@ -193,6 +204,12 @@ class NerLLM(TrainablePipe):
                 return [None]
             return [prediction for doc in docs for prediction in self._predict_each([doc])]
 
+    def _annotate(self, doc: Doc, prediction: Prediction) -> None:
+        try:
+            self.set_annotations([doc], [prediction])
+        except Exception as error:
+            self.get_error_handler()(self.name, self, [doc], error)
+
     def predict(self, docs: Iterable[Doc]) -> List[Prediction]:
         """Find entities without setting them.
 
@@ -202,7 +219,8 @@ class NerLLM(TrainablePipe):
         return tag_docs(list(docs), self.generator, self.settings, self.counts)
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Prediction]) -> None:
-        """Set doc.ents and doc.spans. Entities that a doc already has are kept.
+        """Set doc.ents and doc.spans. Entities that a doc already has are kept, and no entity is
+        set where one was blocked.
 
         docs (Iterable[Doc]): The docs.
         predictions (Iterable[Prediction]): From `predict`.
@@ -218,7 +236,7 @@ class NerLLM(TrainablePipe):
                     doc, name=self.settings.spans_key, spans=spans, attrs={"scores": scores}
                 )
             if self.settings.annotate != "spans":
-                doc.set_ents(prioritize_existing_ents_filter(doc.ents, spans), default="outside")
+                _set_ents(doc, spans)
             if self.settings.save_io:
                 doc.user_data.setdefault("nerllm_io", {})[self.name] = _io(prediction)
 
@@ -247,7 +265,8 @@ class NerLLM(TrainablePipe):
         raise NotImplementedError(Errors.E041)
 
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
-        """Save settings and adapter. The base model is named, not copied.
+        """Save the adapter. The settings stand in the pipeline's config file, where they can be
+        changed or overridden, and the base model is named there, not copied.
 
         path (Union[str, Path]): A folder, made where needed.
         exclude (Iterable[str]): Of "cfg" and "adapter", what to leave out.
@@ -255,14 +274,14 @@ class NerLLM(TrainablePipe):
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         if "cfg" not in exclude:
-            srsly.write_json(folder / "cfg", self._config())
+            srsly.write_json(folder / "cfg", {"format": _FORMAT})
         if "adapter" not in exclude:
             (folder / "adapter").mkdir(exist_ok=True)
             for file, content in self._read_adapter().items():
                 (folder / "adapter" / file).write_bytes(content)
 
     def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "NerLLM":
-        """Load settings and adapter.
+        """Load the adapter.
 
         path (Union[str, Path]): A folder that `to_disk` wrote.
         exclude (Iterable[str]): Of "cfg" and "adapter", what to leave out.
@@ -271,26 +290,26 @@ class NerLLM(TrainablePipe):
         """
         folder = Path(path)
         if "cfg" not in exclude:
-            self._restore_config(srsly.read_json(folder / "cfg"), str(folder))
+            _check_format(srsly.read_json(folder / "cfg"), str(folder))
         if "adapter" not in exclude and (folder / "adapter").is_dir():
             self._restore_adapter(_read_files(folder / "adapter"))
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Serialize settings and adapter.
+        """Serialize the adapter; of the settings as `to_disk`.
 
         exclude (Iterable[str]): Of "cfg" and "adapter", what to leave out.
         RETURNS (bytes): The serialized form.
         """
         parts: Dict[str, Any] = {}
         if "cfg" not in exclude:
-            parts["cfg"] = self._config()
+            parts["cfg"] = {"format": _FORMAT}
         if "adapter" not in exclude:
             parts["adapter"] = self._read_adapter()
         return srsly.msgpack_dumps(parts)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "NerLLM":
-        """Load settings and adapter.
+        """Load the adapter.
 
         bytes_data (bytes): From `to_bytes`.
         exclude (Iterable[str]): Of "cfg" and "adapter", what to leave out.
@@ -299,19 +318,10 @@ class NerLLM(TrainablePipe):
         """
         parts = srsly.msgpack_loads(bytes_data)
         if "cfg" in parts and "cfg" not in exclude:
-            self._restore_config(parts["cfg"], "this pipeline")
+            _check_format(parts["cfg"], "this pipeline")
         if "adapter" in parts and "adapter" not in exclude:
             self._restore_adapter(parts["adapter"])
         return self
-
-    def _config(self) -> Dict[str, Any]:
-        return {"format": _FORMAT, "settings": self.settings.model_dump()}
-
-    def _restore_config(self, config: Dict[str, Any], where: str) -> None:
-        if config["format"] != _FORMAT:
-            raise ValueError(Errors.E042.format(path=where, found=config["format"], known=_FORMAT))
-        self.settings = check_settings(**config["settings"])
-        self._restore_adapter({})
 
     def _read_adapter(self) -> Dict[str, bytes]:
         return self._adapter_files or _read_files(resolve_adapter(self.settings.adapter))
@@ -321,8 +331,24 @@ class NerLLM(TrainablePipe):
         self._generator = None
 
 
+def _set_ents(doc: Doc, spans: List[Span]) -> None:
+    """Add entities to those that a doc has, but not where `Doc.set_ents` blocked them."""
+    blocked = {token.i for token in doc if token.ent_iob_ == "B" and not token.ent_type}
+    free = [span for span in spans if blocked.isdisjoint(range(span.start, span.end))]
+    doc.set_ents(
+        prioritize_existing_ents_filter(doc.ents, free),
+        blocked=[doc[i : i + 1] for i in sorted(blocked)],
+        default="outside",
+    )
+
+
 def _never(model: Model, X: Any, is_train: bool) -> Any:
     raise NotImplementedError(Errors.E041)
+
+
+def _check_format(config: Dict[str, Any], where: str) -> None:
+    if config["format"] != _FORMAT:
+        raise ValueError(Errors.E042.format(path=where, found=config["format"], known=_FORMAT))
 
 
 def _io(prediction: Prediction) -> List[Dict[str, Any]]:

@@ -24,6 +24,8 @@ class Errors:
     E012 = "{path}:{line}: {problem}."
     E013 = "No passages or corpora found in {paths!r}. Name folders of markup or JSONL files."
 
+    E016 = "{path} is no text in UTF-8: {problem}. Convert it first."
+
     E014 = "Cannot write {format!r} to {output}. Use jsonl, spacy or html; spacy needs a file."
     E015 = (
         "{path}: the id {id!r} stands twice, here and in another file. Give each passage its own."
@@ -37,7 +39,7 @@ class Errors:
     )
     E021 = (
         "{path} has the SHA-256 {found}, but {expected} was expected: the download was "
-        "interrupted or is another file. Delete it and try again."
+        "interrupted or is another file. Try again; if it stays so, see where pip gets it from."
     )
     E022 = (
         "{name!r} is neither a folder nor found on the Hub: {problem}. Check its name, or without "
@@ -53,6 +55,11 @@ class Errors:
         "The adapter {adapter!r} has format version {found}, and this spacy_nerllm reads {known}. "
         "Train it again, or install the release that made it."
     )
+    E027 = (
+        "The base {base!r} in {path} has the SHA-256 {base_sha}, but the adapter {adapter!r} was "
+        "trained on one of that name with {trained_sha}: this copy is damaged or of another "
+        "revision. Fetch it again, or train an adapter for it."
+    )
     E026 = "{path} holds no safetensors weights. Other formats can run code when read: convert it."
 
     # The component
@@ -62,6 +69,11 @@ class Errors:
         "scripts/train_ner_lora_accelerate.py and set `adapter` to its folder."
     )
     E042 = "nerllm: {path} has the format {found!r}, and this release reads {known!r}."
+
+    E043 = (
+        "nerllm: max_new_tokens={limit} leaves no room for a text: the base model takes "
+        "{context} tokens in all, and the prompt without its text {prompt}. Lower max_new_tokens."
+    )
 
     # Training
     E060 = (
@@ -82,8 +94,7 @@ class Warnings:
     W003 = "nerllm: the answer for {where} reached max_new_tokens={limit}: entities may be missing."
     W004 = (
         "nerllm: {where} has {tokens} tokens, and the base model has room for {limit} beside "
-        "prompt and answer: left without entities. It is one unbroken token, or max_new_tokens is "
-        "too large."
+        "prompt and answer: it is one unbroken token, and left without entities."
     )
     W005 = "No GPU found: training on the CPU in fp32 (bf16 is for GPUs)."
     W006 = "{count} of {total} records of {path} are longer than {max_length} tokens and left out."

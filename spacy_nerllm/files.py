@@ -1,6 +1,7 @@
 """Read texts from files and write tagged docs to files, both as streams."""
 
 import sys
+import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, TextIO, Type
@@ -11,6 +12,9 @@ from spacy.displacy.templates import TPL_PAGE
 from spacy.tokens import Doc, DocBin
 
 from .errors import Errors
+
+# In characters: about two pages.
+_LONG_PARAGRAPH = 6000
 
 
 class Paragraph(NamedTuple):
@@ -31,35 +35,44 @@ class Paragraph(NamedTuple):
 def paragraphs(path: Path) -> Iterator[Paragraph]:
     """Read a file as a stream.
 
-    path (Path): JSONL with a "text" in each line, or text in UTF-8, cut at blank lines.
+    path (Path): JSONL with a "text" in each line, or text in UTF-8, cut at blank lines and, where
+        there is none for long, at the end of a line.
     YIELDS (Paragraph): Its paragraphs, or the texts of its lines.
-    RAISES (ValueError): With file and line, if a line of JSONL has no "text".
+    RAISES (ValueError): With file and line, if a line of JSONL has no "text"; with the file, if it
+        is not UTF-8.
     """
-    if path.suffix == ".jsonl":
-        yield from _lines_of_json(path)
-    else:
-        yield from _paragraphs_of_text(path)
+    try:
+        yield from _lines_of_json(path) if path.suffix == ".jsonl" else _paragraphs_of_text(path)
+    except UnicodeDecodeError as error:
+        raise ValueError(Errors.E016.format(path=path, problem=error)) from None
 
 
 def _lines_of_json(path: Path) -> Iterator[Paragraph]:
-    with path.open(encoding="utf8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
-            record = srsly.json_loads(line)
+            record = _parse(line)
             if not isinstance(record, dict) or not isinstance(record.get("text"), str):
                 problem = f"{line.strip()[:80]!r} has no 'text'"
                 raise ValueError(Errors.E012.format(path=path, line=number, problem=problem))
             yield Paragraph(path, number, record["text"], len(line.encode("utf8")))
 
 
+def _parse(line: str) -> Any:
+    try:
+        return srsly.json_loads(line)
+    except ValueError:
+        return line
+
+
 def _paragraphs_of_text(path: Path) -> Iterator[Paragraph]:
     held: List[str] = []
     start = 0
-    with path.open(encoding="utf8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         for line in file:
             held.append(line)
-            if not line.strip():
+            if not line.strip() or sum(map(len, held)) > _LONG_PARAGRAPH:
                 text = "".join(held)
                 yield Paragraph(path, start, text, len(text.encode("utf8")))
                 start += len(text)
@@ -147,7 +160,10 @@ class _HtmlWriter(_TextWriter):
         super().__exit__(*error)
 
     def write(self, doc: Doc, origin: Dict[str, Any]) -> None:
-        self._file.write(displacy.render(doc, style="ent", jupyter=False))
+        with warnings.catch_warnings():
+            # A doc without entities is no mistake here.
+            warnings.filterwarnings("ignore", message=r"\[W006\]")
+            self._file.write(displacy.render(doc, style="ent", jupyter=False))
 
 
 class _DocBinWriter:

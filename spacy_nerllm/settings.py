@@ -39,7 +39,7 @@ class Settings(BaseModel):
     label_map: Dict[_Name, _Name] = {}
     base: _Name = DEFAULT_BASE
     adapter: _Name = DEFAULT_ADAPTER
-    device: _Name = "auto"
+    device: Annotated[StrictStr, Field(pattern=r"^(auto|(cpu|cuda|mps|xpu)(:\d+)?)$")] = "auto"
     dtype: Dtype = "auto"
     annotate: Annotate = "both"
     spans_key: _Name = "nerllm"
@@ -81,8 +81,8 @@ def _check_config_file(settings: Settings) -> None:
             )
             raise ValueError(Errors.E040.format(field="label_map", value=name, problem=problem))
     for field, value in settings.model_dump().items():
-        if "${" in str(value):
-            problem = "a config file takes '${' for the start of a variable"
+        if "$" in str(value):
+            problem = "a config file cannot hold '$', which starts a variable there"
             raise ValueError(Errors.E040.format(field=field, value=value, problem=problem))
 
 

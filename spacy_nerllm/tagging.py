@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 
 from .entity_map import EntityMap, Pair, align_pairs, read_answer, split_windows
 from .entity_map.prompt import Prompt
-from .errors import Warnings
+from .errors import Errors, Warnings
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -72,11 +72,13 @@ def tag_docs(
     generator (Generator): Answers the prompts.
     settings (Settings): The component's settings.
     counts (Counter): Gets how many "answers" there were, how many of them were "salvaged",
-        "truncated" or "looped", and how many surfaces were "unplaced" or in "conflicts".
+        "truncated" or "looped", how many surfaces were "unplaced" or in "conflicts", and how many
+        windows were "skipped" since they are one token that is too long for the model.
     RETURNS (List[Prediction]): One for each doc.
+    RAISES (ValueError): If the prompt and max_new_tokens leave the model no room for a text.
     """
     room = _room_for_text(generator, settings)
-    windows = [list(_windows(doc, room, generator, settings)) for doc in docs]
+    windows = [list(_windows(doc, room, generator, settings, counts)) for doc in docs]
     answers = iter(
         generator.generate(
             [window.prompt for per_doc in windows for window in per_doc],
@@ -101,11 +103,20 @@ def tag_docs(
 def _room_for_text(generator: "Generator", settings: Settings) -> int:
     """How many tokens the base model can take beside prompt and answer."""
     empty = generator.render("", settings.labels)
-    overhead = sum(len(generator.token_starts(piece)) for piece in empty)
-    return generator.context_length - overhead - settings.max_new_tokens
+    prompt = sum(len(generator.token_starts(piece)) for piece in empty)
+    room = generator.context_length - prompt - settings.max_new_tokens
+    if room <= 0:
+        raise ValueError(
+            Errors.E043.format(
+                limit=settings.max_new_tokens, context=generator.context_length, prompt=prompt
+            )
+        )
+    return room
 
 
-def _windows(doc: Doc, room: int, generator: "Generator", settings: Settings) -> Iterator[Window]:
+def _windows(
+    doc: Doc, room: int, generator: "Generator", settings: Settings, counts: Counter
+) -> Iterator[Window]:
     if not doc.text.strip():
         return
     starts = generator.token_starts(doc.text)
@@ -113,7 +124,7 @@ def _windows(doc: Doc, room: int, generator: "Generator", settings: Settings) ->
     # A model token belongs to the doc's token in which it begins; the first to the first.
     bounds = numpy.searchsorted(starts, [0, *offsets[1:], len(doc.text)])
     costs = numpy.diff(bounds).tolist()
-    budget = max(1, min(settings.max_window_tokens, room))
+    budget = min(settings.max_window_tokens, room)
     for first, last in split_windows(costs, _sentence_starts(doc), budget):
         start, end = doc[first].idx, doc[last - 1].idx + len(doc[last - 1])
         text = doc.text[start:end]
@@ -121,6 +132,7 @@ def _windows(doc: Doc, room: int, generator: "Generator", settings: Settings) ->
         if tokens > room:
             where = _name(doc, start, end)
             logger.warning(Warnings.W004.format(where=where, tokens=tokens, limit=room))
+            counts["skipped"] += 1
         elif text.strip():
             yield Window(first, last, start, generator.render(text, settings.labels))
 
@@ -172,7 +184,7 @@ def _score(pair: Pair, answer: "Answer") -> float:
 
 def _report(where: str, answer: "Answer", entity_map: EntityMap, settings: Settings) -> None:
     if answer.looped:
-        logger.info(Warnings.W008.format(where=where, pairs=len(entity_map.pairs)))
+        logger.warning(Warnings.W008.format(where=where, pairs=len(entity_map.pairs)))
     if not answer.complete:
         logger.warning(Warnings.W003.format(where=where, limit=settings.max_new_tokens))
     elif entity_map.salvaged:

@@ -36,3 +36,11 @@ def test_a_missing_file_is_named():
     result = CliRunner().invoke(app, ["tag", "nowhere.txt"])
     assert result.exit_code == 2
     assert "nowhere.txt" in result.output
+
+
+def test_what_a_saved_pipeline_has_is_not_given_again(tmp_path: Path, model: List[str]):
+    (tmp_path / "a.txt").write_text("One is here.", "utf8")
+    given = ["tag", str(tmp_path / "a.txt"), "--pipeline", "p", "--lang", "en", *model]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 2
+    assert all(name in result.output for name in ("--lang", "--base", "--adapter"))

@@ -120,6 +120,14 @@ def test_entities_that_a_doc_has_are_kept(make_pipe: MakePipe):
     assert ents_of(doc) == [("England", "MINE"), ("London", "place")]
 
 
+def test_blocked_tokens_stay_without_entities(make_pipe: MakePipe):
+    nlp, _ = make_pipe({BANK: BANK_ANSWER})
+    doc = nlp.make_doc(BANK)
+    doc.set_ents([], blocked=[doc[1:4]])
+    assert ents_of(nlp(doc)) == [("London", "place")]
+    assert [token.ent_iob_ for token in doc[1:4]] == ["B", "B", "B"]
+
+
 def test_a_surface_inside_of_a_word_is_no_mention(make_pipe: MakePipe):
     nlp, generator = make_pipe({"Parisians love Paris": '{"Paris": "place"}'})
     doc = nlp("Parisians love Paris")

@@ -49,9 +49,26 @@ def test_a_loaded_pipeline_can_be_saved_again(tiny_nlp: Language, tmp_path: Path
     assert _answers(spacy.load(tmp_path / "second")) == _answers(tiny_nlp)
 
 
+def test_settings_can_be_overridden_when_a_pipeline_is_loaded(tiny_nlp: Language, tmp_path: Path):
+    tiny_nlp.to_disk(tmp_path)
+    config = {"components": {"nerllm": {"labels": ["drug"], "threshold": 0.5}}}
+    changed = spacy.load(tmp_path, config=config).get_pipe("nerllm")
+    settings = tiny_nlp.get_pipe("nerllm").settings
+    assert changed.settings == settings.model_copy(update={"labels": ["drug"], "threshold": 0.5})
+
+
+def test_what_is_excluded_from_loading_stays_as_it_was(tiny_nlp: Language, tmp_path: Path):
+    component = tiny_nlp.get_pipe("nerllm")
+    component.to_disk(tmp_path)
+    component.from_disk(tmp_path)
+    component.settings = component.settings.model_copy(update={"adapter": "no/longer/there"})
+    component.from_disk(tmp_path, exclude=["adapter"])
+    component.from_bytes(component.to_bytes(), exclude=["adapter"])
+    assert _answers(tiny_nlp)
+
+
 def test_bytes_carry_settings_and_adapter(tiny_nlp: Language):
-    fresh = spacy.blank("en")
-    fresh.add_pipe("nerllm")
+    fresh = type(tiny_nlp).from_config(tiny_nlp.config)
     fresh.from_bytes(tiny_nlp.to_bytes())
     assert fresh.get_pipe("nerllm").settings == tiny_nlp.get_pipe("nerllm").settings
     assert _answers(fresh) == _answers(tiny_nlp)

@@ -2,9 +2,11 @@
 
 import json
 import logging
-from typing import Dict, List, Tuple
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
 
 import pytest
+import spacy
 from conftest import (
     BANK,
     BANK_ANSWER,
@@ -63,6 +65,38 @@ def test_one_failing_doc_spoils_no_other(make_pipe: MakePipe):
     assert [len(doc.ents) > 0 for doc in docs] == [True, True, False, True, True, True]
     [(name, bad, error)] = failed
     assert name == "nerllm" and bad == [docs[2]] and "scripted failure" in str(error)
+
+
+def test_a_model_that_cannot_be_loaded_is_tried_once_and_is_no_fault_of_the_docs(tmp_path: Path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("nerllm", config={"adapter": str(tmp_path)})
+    failed = []
+    nlp.set_error_handler(lambda *args: failed.append(args))
+    with pytest.raises(FileNotFoundError, match="adapter_config.json"):
+        list(nlp.pipe(["one", "two", "three"]))
+    assert not failed
+
+
+def test_a_doc_that_cannot_be_annotated_spoils_no_other(
+    make_pipe: MakePipe, monkeypatch: pytest.MonkeyPatch
+):
+    texts, answers = _numbered(3)
+    nlp, _ = make_pipe(answers)
+    component = nlp.get_pipe("nerllm")
+    annotate = component.set_annotations
+
+    def fail_on_the_second(docs: List[Any], predictions: List[Any]) -> None:
+        if docs[0].text == texts[1]:
+            raise RuntimeError("cannot be annotated")
+        annotate(docs, predictions)
+
+    monkeypatch.setattr(component, "set_annotations", fail_on_the_second)
+    failed = []
+    nlp.set_error_handler(lambda name, proc, docs, error: failed.extend(docs))
+    docs = list(nlp.pipe(texts))
+    assert [doc.text for doc in docs] == texts
+    assert [len(doc.ents) > 0 for doc in docs] == [True, False, True]
+    assert failed == [docs[1]]
 
 
 def test_a_failing_doc_raises_by_default(make_pipe: MakePipe):

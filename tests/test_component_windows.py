@@ -68,6 +68,13 @@ def test_a_window_over_the_context_is_left_out_with_a_warning(
     doc = nlp(text)
     assert "and the base model has room for" in caplog.text
     assert ents_of(doc) == [("Warsaw", "place")]
+    assert nlp.get_pipe("nerllm").counts["skipped"] == 1
+
+
+def test_answers_that_would_leave_no_room_for_a_text_are_refused(make_pipe: MakePipe):
+    nlp, _ = make_pipe({}, {"max_new_tokens": 300}, context_length=300)
+    with pytest.raises(ValueError, match="max_new_tokens=300 leaves no room for a text"):
+        nlp(SENTENCE)
 
 
 def test_no_prompt_and_answer_go_over_the_context(make_pipe: MakePipe, tiny_tokenizer: Any):

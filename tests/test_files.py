@@ -78,3 +78,40 @@ def test_html_is_one_page_and_escapes_texts(tmp_path: Path):
 def test_an_unknown_format_is_refused(output: Path, format: str):
     with pytest.raises(ValueError, match="Use jsonl, spacy or html"):
         writer_for(output, format)
+
+
+def test_a_line_that_is_no_json_is_named(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n{"text": \n', "utf8")
+    with pytest.raises(ValueError, match="a.jsonl:2: "):
+        list(paragraphs(path))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+def test_another_encoding_is_named(tmp_path: Path, name: str):
+    path = tmp_path / name
+    path.write_bytes("Zoë".encode("latin1"))
+    with pytest.raises(ValueError, match=f"{name} is no text in UTF-8"):
+        list(paragraphs(path))
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    path.write_text("Zoë", "utf-8-sig")
+    assert [paragraph.text for paragraph in paragraphs(path)] == ["Zoë"]
+
+
+def test_a_long_text_without_blank_lines_is_cut_at_the_end_of_a_line(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    path.write_text("word word word\n" * 2000, "utf8")
+    texts = [paragraph.text for paragraph in paragraphs(path)]
+    assert len(texts) > 1 and "".join(texts) == "word word word\n" * 2000
+    assert all(text.endswith("\n") and len(text) < 7000 for text in texts)
+
+
+def test_a_page_of_docs_without_entities_warns_of_nothing(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+):
+    with writer_for(tmp_path / "a.html") as writer:
+        writer.write(spacy.blank("en")("Nothing."), {})
+    assert not recwarn.list

@@ -1,9 +1,9 @@
 """Records as spaCy docs, for `spacy evaluate` and other tools that read .spacy files."""
 
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, List, Sequence, Tuple
 
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 
 from ..entity_map import align_pairs
@@ -23,8 +23,17 @@ def gold_docs(records: Iterable[Record], nlp: Language) -> Iterator[Doc]:
         if record["types"] is not None:
             continue
         doc = nlp.make_doc(record["input"])
-        tokens = [(token.idx, token.idx + len(token)) for token in doc]
-        placed = align_pairs(doc.text, list(record["output"].items()), tokens).spans
-        spans = [doc.char_span(span.start, span.end, label=span.type) for span in placed]
-        doc.ents = filter_spans(spans)
+        doc.ents = filter_spans(place_pairs(doc, list(record["output"].items())))
         yield doc
+
+
+def place_pairs(doc: Doc, pairs: Sequence[Tuple[str, str]]) -> List[Span]:
+    """Place the pairs of an entity map in a doc.
+
+    doc (Doc): The doc.
+    pairs (Sequence[Tuple[str, str]]): (surface, type), each surface once.
+    RETURNS (List[Span]): Every occurrence, by start; they may overlap.
+    """
+    tokens = [(token.idx, token.idx + len(token)) for token in doc]
+    placed = align_pairs(doc.text, pairs, tokens).spans
+    return [doc.char_span(span.start, span.end, label=span.type) for span in placed]

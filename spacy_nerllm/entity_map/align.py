@@ -38,7 +38,7 @@ def align_pairs(
 ) -> Alignment:
     """Find all occurrences of all surfaces that start and end with a token.
 
-    A surface is matched exactly, with no folding of case. Only one that stands nowhere so is
+    A surface is matched exactly, with no folding of case. Only one that cannot be placed so is
     looked for with any white space between its words, as in wrapped lines, and then in its other
     canonical form, since some tokenizers (Qwen's) compose accents before the model sees the text.
 
@@ -47,56 +47,56 @@ def align_pairs(
     tokens (Sequence[Tuple[int, int]]): (start, end) of each token, in characters.
     RETURNS (Alignment): The occurrences, and the surfaces without any.
     """
-    starts = {start for start, _ in tokens}
-    ends = {end for _, end in tokens}
-    decomposed = _Decomposed(text)
+    finder = _Finder(text, tokens)
     spans: List[PlacedSpan] = []
     unplaced = []
     for index, (surface, type_) in enumerate(pairs):
-        found = [
-            PlacedSpan(start, end, type_, index)
-            for start, end in _occurrences(text, surface) or decomposed.occurrences(surface)
-            if start in starts and end in ends
-        ]
+        found = finder.find(surface)
         if not found:
             unplaced.append(surface)
-        spans.extend(found)
+        spans.extend(PlacedSpan(start, end, type_, index) for start, end in found)
     spans.sort(key=lambda span: (span.start, -span.end))
     return Alignment(spans, unplaced)
 
 
-def _occurrences(text: str, surface: str) -> List[Tuple[int, int]]:
-    """Exact occurrences, overlapping ones too; across other white space if there are none."""
-    words = surface.split()
-    if not words:
-        return []
-    pattern = re.escape(surface)
-    if surface not in text:
-        pattern = r"\s+".join(map(re.escape, words))
-    # A group inside a look-ahead: matches may overlap.
-    return [match.span(1) for match in re.finditer(f"(?=({pattern}))", text)]
+class _Finder:
+    """Finds surfaces in one text, between the boundaries of its tokens."""
 
-
-class _Decomposed:
-    """A text in canonical decomposition (NFD), made when it is first needed."""
-
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, tokens: Sequence[Tuple[int, int]]) -> None:
         self._text = text
+        self._starts = {start for start, _ in tokens}
+        self._ends = {end for _, end in tokens}
 
-    def occurrences(self, surface: str) -> List[Tuple[int, int]]:
-        """Where a surface stands in whatever form, as offsets in the text as it is."""
-        decomposed, offsets = self._with_offsets
+    def find(self, surface: str) -> List[Tuple[int, int]]:
+        for occurrences in (self._exact, self._respaced, self._decomposed):
+            found = [
+                (start, end)
+                for start, end in occurrences(surface)
+                if start in self._starts and end in self._ends
+            ]
+            if found:
+                return found
+        return []
+
+    def _exact(self, surface: str) -> List[Tuple[int, int]]:
+        return _matches(re.escape(surface), self._text) if surface.strip() else []
+
+    def _respaced(self, surface: str) -> List[Tuple[int, int]]:
+        return _matches(_any_space(surface), self._text)
+
+    def _decomposed(self, surface: str) -> List[Tuple[int, int]]:
+        text, offsets = self._nfd
         return [
             (offsets[start], offsets[end])
-            for start, end in _occurrences(decomposed, normalize("NFD", surface))
+            for start, end in _matches(_any_space(normalize("NFD", surface)), text)
             if start in offsets and end in offsets
         ]
 
     @cached_property
-    def _with_offsets(self) -> Tuple[str, Dict[int, int]]:
-        """The decomposed text, and the offsets in it that are offsets in the text too: those
-        between a character with all its marks and the next, since marks may change places (Unicode
-        Standard Annex 15).
+    def _nfd(self) -> Tuple[str, Dict[int, int]]:
+        """The text in canonical decomposition, and its offsets that are offsets of the text too:
+        those between a character with all its marks and the next, since marks may change places
+        (Unicode Standard Annex 15).
         """
         text = self._text
         decomposed, offsets = "", {0: 0}
@@ -105,3 +105,14 @@ class _Decomposed:
             decomposed += normalize("NFD", text[start:end])
             offsets[len(decomposed)] = end
         return decomposed, offsets
+
+
+def _any_space(surface: str) -> str:
+    return r"\s+".join(map(re.escape, surface.split()))
+
+
+def _matches(pattern: str, text: str) -> List[Tuple[int, int]]:
+    if not pattern:
+        return []
+    # A group inside a look-ahead: matches may overlap.
+    return [match.span(1) for match in re.finditer(f"(?=({pattern}))", text)]

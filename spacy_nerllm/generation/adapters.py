@@ -63,8 +63,9 @@ def read_info(path: Path, base: Base) -> AdapterInfo:
         )
     info = AdapterInfo.model_validate(stored)
     if info.base_sha256 != base.sha256:
+        message = Errors.E027 if info.base_id == base.id else Errors.E024
         raise ValueError(
-            Errors.E024.format(
+            message.format(
                 adapter=str(path),
                 trained_on=info.base_id,
                 trained_sha=info.base_sha256,

