@@ -1,47 +1,16 @@
 """Exact typed F1 with given types, on the first texts of evaluation corpora."""
 
-import time
 from pathlib import Path
 from typing import Annotated, Any, Dict, List, Optional
 
-import spacy
 import srsly
 import typer
 from corpora import machine, read_texts
-from tqdm import tqdm
+from tagging import evaluate
 from wasabi import msg
-
-from spacy_nerllm.evaluation.scorers import score_spans
 
 CROSSNER = ["ai", "literature", "music", "politics", "science"]
 CORPORA = ["wnut17", *(f"crossner_{name}" for name in CROSSNER)]
-
-COUNTS = ("answers", "salvaged", "truncated", "looped", "unplaced", "conflicts")
-
-
-def evaluate(path: Path, labels: List[str], limit: int, config: Dict[str, Any]) -> Dict[str, Any]:
-    texts = list(read_texts(path, limit))
-    nlp = spacy.blank(texts[0].lang)
-    nerllm = nlp.add_pipe("nerllm", config={**config, "labels": labels})
-    nlp("Ada Lovelace wrote this.")  # Loads the model, which is not to be timed.
-    nerllm.counts.clear()
-    begin = time.perf_counter()
-    docs = tqdm(nlp.pipe(text.text for text in texts), total=len(texts), desc=path.stem)
-    predicted = [[(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents] for doc in docs]
-    seconds = time.perf_counter() - begin
-    gold = [text.spans for text in texts]
-    typed = score_spans(gold, predicted)
-    counts = nerllm.counts
-    return {
-        "texts": len(texts),
-        "precision": round(100 * typed.precision, 2),
-        "recall": round(100 * typed.recall, 2),
-        "typed_f1": round(100 * typed.f1, 2),
-        "span_f1": round(100 * score_spans(gold, predicted, typed=False).f1, 2),
-        "strict": round(100 * (1 - counts["salvaged"] / counts["answers"]), 2),
-        "seconds": round(seconds, 1),
-        **{name: counts[name] for name in COUNTS},
-    }
 
 
 def main(
@@ -58,11 +27,12 @@ def main(
         "benchmarks/given_types.json"
     ),
 ) -> None:
-    config = {"adapter": adapter, "base": base, "batch_tokens": batch_tokens, "annotate": "ents"}
+    config = {"adapter": adapter, "base": base, "batch_tokens": batch_tokens}
     types = srsly.read_json(labels)
     results = srsly.read_json(out) if out.exists() else {}
     for name in corpora or CORPORA:
-        result = evaluate(data / f"{name}.jsonl", types[name], limit, config)
+        texts = list(read_texts(data / f"{name}.jsonl", limit))
+        result = evaluate(name, texts, {**config, "labels": types[name]})
         results[name] = {**result, "machine": machine()}
         srsly.write_json(out, results)
     show(results)

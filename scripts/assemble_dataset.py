@@ -12,11 +12,11 @@ from spacy_nerllm.corpus.assemble import (
     corpus_records,
     given_records,
     open_records,
-    split_passages,
+    part_passages,
 )
 from spacy_nerllm.corpus.given_types import read_type_names
-from spacy_nerllm.corpus.markup import read_folder
 from spacy_nerllm.corpus.records import write_records
+from spacy_nerllm.errors import Errors
 
 
 def main(
@@ -32,20 +32,26 @@ def main(
     mixture: Annotated[
         Optional[Path], typer.Option(help="Corpus to its most records, JSON")
     ] = None,
+    openly: Annotated[
+        bool, typer.Option("--openly", help="Ask the corpora for open types too, to compare")
+    ] = False,
     open_repeats: Annotated[int, typer.Option(help="Times each passage is asked for openly")] = 1,
     given_variants: Annotated[
         int, typer.Option(help="Times each passage is asked for given types")
     ] = 1,
-    val_part: Annotated[float, typer.Option(help="Part of the passages for validation")] = 0.06,
-    limit: Annotated[int, typer.Option(help="Take only so many passages, 0 for all")] = 0,
+    val_part: Annotated[
+        float, typer.Option(help="Part of the passages to validate on, if they fix none")
+    ] = 0.06,
+    limit: Annotated[int, typer.Option(help="Train only on so many passages, 0 for all")] = 0,
+    val_limit: Annotated[int, typer.Option(help="Validate only on so many, 0 for all")] = 0,
     seed: Annotated[int, typer.Option(help="Of order and choices")] = 0,
 ) -> None:
     rng = random.Random(seed)
     type_names = read_type_names(names)
     finer_types = srsly.read_json(finer) if finer else {}
-    train_part, val_passages = split_passages(read_folder(passages), val_part, rng)
+    train_part, val_passages = part_passages(passages, val_part, rng)
     train_part = train_part[: limit or None]
-    val_passages = val_passages[: limit or None]
+    val_passages = val_passages[: val_limit or None]
     train, val = [], []
     for _ in range(open_repeats):
         train.extend(open_records(train_part))
@@ -53,9 +59,14 @@ def main(
     val.extend(open_records(val_passages))
     val.extend(given_records(val_passages, type_names, finer_types, 1, rng))
     for name, most in (srsly.read_json(mixture) if mixture and corpora else {}).items():
-        records = corpus_records(corpora / f"{name}.jsonl", most, type_names, rng)
+        path = corpora / f"{name}.jsonl"
+        records = corpus_records(path, most, type_names, rng, openly=openly)
         (val if name.endswith("_dev") else train).extend(records)
         msg.text(f"{name}: {len(records)} records")
+    if not train:
+        raise ValueError(
+            Errors.E013.format(paths=[str(path) for path in (passages, corpora) if path])
+        )
     rng.shuffle(train)
     write_records(out / "train.jsonl", train)
     write_records(out / "val.jsonl", val)

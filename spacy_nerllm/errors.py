@@ -24,6 +24,9 @@ class Errors:
     E012 = "{path}:{line}: {problem}."
     E013 = "No passages or corpora found in {paths!r}. Name folders of markup or JSONL files."
 
+    E017 = "{path}: {id!r} is in two parts. Leave it in one."
+    E018 = "{path} names passages that do not exist, such as {ids!r}. Mend their ids."
+    E019 = "{id!r} is no passage of the first annotation, or its text was changed. Restore it."
     E016 = "{path} is no text in UTF-8: {problem}. Convert it first."
 
     E014 = "Cannot write {format!r} to {output}. Use jsonl, spacy or html; spacy needs a file."

@@ -16,7 +16,14 @@ def test_the_workflow_runs_from_passages_to_metrics(tmp_path: Path, tiny_base: P
     for name in ("assets", "configs", "scripts"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "project.yml", tmp_path)
-    small = {"base": tiny_base, "passages": 4, "steps": 2, "eval_docs": 2, "batch_tokens": 600}
+    small = {
+        "base": tiny_base,
+        "passages": 4,
+        "val_passages": 2,
+        "steps": 2,
+        "eval_docs": 2,
+        "batch_tokens": 600,
+    }
     given = [word for name, value in small.items() for word in (f"--vars.{name}", str(value))]
     command = [sys.executable, "-m", "spacy", "project", "run", "all", ".", *given]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

@@ -8,8 +8,9 @@ import srsly
 
 from ..entity_map import pairs_from_spans
 from .given_types import Entity, TypeNames, ask_among, rename
-from .markup import Passage
+from .markup import Passage, read_folder
 from .records import Record
+from .splits import has_splits, read_splits
 
 # Of the texts of a corpus, at most this part has no entity: they are short to learn.
 _MOST_EMPTY = 0.25
@@ -88,13 +89,17 @@ def _frequent_types(passages: Iterable[Passage], names: TypeNames) -> List[str]:
     return sorted({type_ for type_, count in counts.items() if count >= 3} | broader)
 
 
-def corpus_records(path: Path, most: int, names: TypeNames, rng: random.Random) -> List[Record]:
+def corpus_records(
+    path: Path, most: int, names: TypeNames, rng: random.Random, *, openly: bool = False
+) -> List[Record]:
     """Sample a corpus that annotates its own types only, which every prompt then names.
 
     path (Path): JSONL of {"text", "entities": [[start, end, type], ...], "lang"}.
     most (int): The most records to take.
     names (TypeNames): Broader types and synonyms.
     rng (random.Random): Source of chance.
+    openly (bool): Name no types in the prompts. Teaches to skip what the corpus leaves unmarked:
+        good for nothing but to be compared with.
     RETURNS (List[Record]): The records, in a random order.
     """
     lines = list(srsly.read_jsonl(path))
@@ -107,6 +112,11 @@ def corpus_records(path: Path, most: int, names: TypeNames, rng: random.Random) 
     empty = empty[: int(total * _MOST_EMPTY)]
     kept = full[: most - len(empty)] + empty
     rng.shuffle(kept)
+    if openly:
+        return [
+            make_record(line["text"], map(tuple, line["entities"]), None, line["lang"], path.stem)
+            for line in kept
+        ]
     return [_corpus_record(line, types, path.stem, names, rng) for line in kept]
 
 
@@ -121,6 +131,25 @@ def _corpus_record(
     found = [entity for entity in entities if entity[2] in asked]
     asked, found = rename(asked, found, names, rng)
     return make_record(line["text"], found, asked, line["lang"], source)
+
+
+def part_passages(
+    folder: Path, val_part: float, rng: random.Random
+) -> Tuple[List[Passage], List[Passage]]:
+    """Read passages to train on and to validate on, in a random order.
+
+    folder (Path): Passages in markup. Where it fixes its parts, these hold, and "test" is left out.
+    val_part (float): Otherwise the part to validate on, between 0 and 1.
+    rng (random.Random): Source of chance.
+    RETURNS (Tuple[List[Passage], List[Passage]]): Those to train on, and those to validate on.
+    RAISES (ValueError): As `read_folder` and `read_splits`.
+    """
+    if not has_splits(folder):
+        return split_passages(read_folder(folder), val_part, rng)
+    parts = read_splits(folder)
+    rng.shuffle(parts["train"])
+    rng.shuffle(parts["dev"])
+    return parts["train"], parts["dev"]
 
 
 def split_passages(

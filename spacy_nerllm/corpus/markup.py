@@ -69,6 +69,26 @@ def parse_markup(marked: str) -> Tuple[str, List[Tuple[int, int, str]]]:
     return text, entities
 
 
+def write_markup(text: str, entities: Iterable[Tuple[int, int, str]]) -> str:
+    """Mark one passage: the inverse of `parse_markup`.
+
+    text (str): Its text.
+    entities (Iterable[Tuple[int, int, str]]): (start, end, type) in characters, flat, by start.
+    RETURNS (str): The passage in markup, on one line.
+    """
+    marked, last = "", 0
+    for start, end, type_ in entities:
+        # A bracket right behind the mark would be taken for a part of it.
+        surface = re.sub(r"^\[", r"\\[", _escape(text[start:end]))
+        marked += f"{_escape(text[last:start])}[[{surface}|{_escape(type_)}]]"
+        last = end
+    return marked + _escape(text[last:])
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"\[\[|]]|[\\|#]", r"\\\g<0>", text).replace("\n", "\\n")
+
+
 def _check_entity(surface: str, type_: str) -> str:
     if not surface or surface != surface.strip():
         raise ValueError(f"the surface {surface!r} is empty or has outer white space")
