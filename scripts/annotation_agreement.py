@@ -13,13 +13,13 @@ from spacy_nerllm.evaluation.scorers import score_spans
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
-PASSAGES = Annotated[Path, typer.Option(help="Folder of passages in markup")]
-
 
 @app.command()
 def choose(
     out: Annotated[Path, typer.Argument(help="Folder for the passages without their marks")],
-    passages: PASSAGES = Path("assets/open_types"),
+    passages: Annotated[Path, typer.Option(help="Folder of passages in markup")] = Path(
+        "assets/open_types"
+    ),
     count: Annotated[int, typer.Option(help="How many passages")] = 300,
     seed: Annotated[int, typer.Option(help="Of the choice")] = 0,
 ) -> None:
@@ -31,16 +31,18 @@ def choose(
 
 @app.command()
 def compare(
-    second: Annotated[Path, typer.Argument(help="Folder of passages annotated again")] = Path(
-        "assets/agreement"
+    first: Annotated[Path, typer.Argument(help="Folder of the first annotation")] = Path(
+        "assets/agreement/first"
     ),
-    passages: PASSAGES = Path("assets/open_types"),
+    second: Annotated[Path, typer.Argument(help="Folder of the second")] = Path(
+        "assets/agreement/second"
+    ),
     details: Annotated[
         Optional[Path], typer.Option(help="Where to list the disagreements, JSONL")
     ] = None,
 ) -> None:
     """Compare both annotations: exact spans, with and without their types."""
-    pairs = list(pair_up(read_folder(passages), read_folder(second)))
+    pairs = list(pair_up(read_folder(first), read_folder(second)))
     groups: Dict[str, List[Tuple[Passage, Passage]]] = {}
     for pair in pairs:
         groups.setdefault(pair[0].lang, []).append(pair)

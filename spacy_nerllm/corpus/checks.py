@@ -184,7 +184,6 @@ def collect_statistics(passages: Sequence[Passage], inventory: FrozenSet[str]) -
         places[type_].add(id_)
     common = {type_ for type_, ids in places.items() if len(ids) >= _COMMON_TYPE}
     lengths = [len(passage.text.split()) for passage in passages]
-    ambiguous = ambiguous_surfaces(passages)
     return Statistics(
         passages=len(passages),
         words=sum(lengths),
@@ -196,7 +195,7 @@ def collect_statistics(passages: Sequence[Passage], inventory: FrozenSet[str]) -
         tail=_share(type_ not in common for *_, type_ in mentions),
         empty=_share(not passage.entities for passage in passages),
         long=_share(length > 130 for length in lengths),
-        hard=_share(bool(hard_cases(passage, ambiguous)) for passage in passages),
+        hard=_share(bool(hard_cases(passage)) for passage in passages),
     )
 
 
@@ -205,29 +204,14 @@ def _share(values: Iterable[bool]) -> float:
     return sum(counted) / len(counted) if counted else 0.0
 
 
-def ambiguous_surfaces(passages: Iterable[Passage]) -> Set[str]:
-    """Find surfaces that have different types in different passages.
-
-    passages (Iterable[Passage]): The passages.
-    RETURNS (Set[str]): The surfaces.
-    """
-    types = defaultdict(set)
-    for passage in passages:
-        for start, end, type_ in passage.entities:
-            types[passage.text[start:end]].add(type_)
-    return {surface for surface, found in types.items() if len(found) > 1}
-
-
-def hard_cases(passage: Passage, ambiguous: Set[str]) -> Set[str]:
+def hard_cases(passage: Passage) -> Set[str]:
     """Tell what makes a passage hard, as far as a program can see.
 
     passage (Passage): The passage.
-    ambiguous (Set[str]): From `ambiguous_surfaces`.
     RETURNS (Set[str]): Of "repeated" (an entity stands twice), "within" (a surface is also part of
-        another name or word), "ambiguous" (a surface is of another type elsewhere), "edge" (an
-        entity is the very first and another the very last of the text), "bracketed" (in quotes or
-        brackets), "case" (capitals or small letters alone) and "joined" (a number stands joined
-        to its unit).
+        another name or word), "edge" (an entity is the very first and another the very last of the
+        text), "bracketed" (in quotes or brackets), "case" (capitals or small letters alone) and
+        "joined" (a number stands joined to its unit).
     """
     text = passage.text
     surfaces = Counter(text[start:end] for start, end, _ in passage.entities)
@@ -236,7 +220,6 @@ def hard_cases(passage: Passage, ambiguous: Set[str]) -> Set[str]:
     found = {
         "repeated": any(count > 1 for count in surfaces.values()),
         "within": any(text.count(surface) > count for surface, count in surfaces.items()),
-        "ambiguous": not ambiguous.isdisjoint(surfaces),
         "edge": {0, len(text)} <= edges,
         "bracketed": any(
             text[start - 1 : start] + text[end : end + 1] in pairs

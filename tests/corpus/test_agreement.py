@@ -13,8 +13,10 @@ from spacy_nerllm.corpus.agreement import (
     write_passages,
 )
 from spacy_nerllm.corpus.markup import Passage, parse_markup, read_folder
+from spacy_nerllm.evaluation.scorers import score_spans
 
-SHIPPED = Path(__file__).parents[2] / "assets" / "open_types"
+ASSETS = Path(__file__).parents[2] / "assets"
+SHIPPED = ASSETS / "open_types"
 
 
 def _passages() -> list:
@@ -77,3 +79,12 @@ def test_a_changed_text_is_refused():
     with pytest.raises(ValueError, match="'a' is no passage.*or its text was changed"):
         list(pair_up([first], [_passage("Ada met!")]))
     assert list(pair_up([first], [_passage("Ada met.")])) == [(first, _passage("Ada met."))]
+
+
+def test_the_two_annotations_of_the_corpus_agree():
+    folders = [ASSETS / "agreement" / name for name in ("first", "second")]
+    pairs = list(pair_up(*map(read_folder, folders)))
+    assert len(pairs) == 300
+    first, second = ([pair[side].entities for pair in pairs] for side in (0, 1))
+    assert score_spans(first, second, typed=False).f1 >= 0.9
+    assert score_spans(first, second).f1 >= 0.85

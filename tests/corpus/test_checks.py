@@ -9,7 +9,6 @@ import pytest
 
 from spacy_nerllm.corpus.checks import (
     PassageChecker,
-    ambiguous_surfaces,
     collect_statistics,
     hard_cases,
     repeated_openings,
@@ -120,16 +119,10 @@ def test_no_passages_have_no_shares():
         ("Then “[[Ada|person]]” met.", {"bracketed"}),
         ("then [[ada|person]] met.", {"case"}),
         ("It ran [[35km|distance]].", {"joined"}),
-        ("Then [[May|person]] met.", {"ambiguous"}),
     ],
 )
 def test_hard_cases_are_seen(marked: str, kinds: set):
-    assert hard_cases(passage(marked), {"May"}) == kinds
-
-
-def test_a_surface_of_two_types_is_ambiguous():
-    passages = [passage("[[May|person]] met [[Bo|person]].", "a"), passage("in [[May|date]]", "b")]
-    assert ambiguous_surfaces(passages) == {"May"}
+    assert hard_cases(passage(marked)) == kinds
 
 
 def test_types_are_counted_by_mention_and_by_passage():
