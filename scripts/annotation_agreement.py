@@ -21,7 +21,7 @@ def choose(
         "assets/open_types"
     ),
     count: Annotated[int, typer.Option(help="How many passages")] = 300,
-    seed: Annotated[int, typer.Option(help="Of the choice")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the choice")] = 7,
 ) -> None:
     """Choose passages over all languages and domains, and write them without marks."""
     chosen = sample_evenly(read_folder(passages), count, seed)

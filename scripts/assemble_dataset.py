@@ -16,7 +16,6 @@ from spacy_nerllm.corpus.assemble import (
 )
 from spacy_nerllm.corpus.given_types import read_type_names
 from spacy_nerllm.corpus.records import write_records
-from spacy_nerllm.errors import Errors
 
 
 def main(
@@ -24,6 +23,9 @@ def main(
     passages: Annotated[Path, typer.Option(help="Folder of passages in markup")] = Path(
         "assets/open_types"
     ),
+    without_passages: Annotated[
+        bool, typer.Option("--without-passages", help="Take the corpora alone, to compare")
+    ] = False,
     names: Annotated[Path, typer.Option(help="Broader types and synonyms")] = Path(
         "assets/type_names.json"
     ),
@@ -49,7 +51,9 @@ def main(
     rng = random.Random(seed)
     type_names = read_type_names(names)
     finer_types = srsly.read_json(finer) if finer else {}
-    train_part, val_passages = part_passages(passages, val_part, rng)
+    train_part, val_passages = [], []
+    if not without_passages:
+        train_part, val_passages = part_passages(passages, val_part, rng)
     train_part = train_part[: limit or None]
     val_passages = val_passages[: val_limit or None]
     train, val = [], []
@@ -63,10 +67,6 @@ def main(
         records = corpus_records(path, most, type_names, rng, openly=openly)
         (val if name.endswith("_dev") else train).extend(records)
         msg.text(f"{name}: {len(records)} records")
-    if not train:
-        raise ValueError(
-            Errors.E013.format(paths=[str(path) for path in (passages, corpora) if path])
-        )
     rng.shuffle(train)
     write_records(out / "train.jsonl", train)
     write_records(out / "val.jsonl", val)

@@ -9,7 +9,7 @@ from spacy.tokens import DocBin
 from wasabi import msg
 
 from spacy_nerllm.corpus.assemble import open_records
-from spacy_nerllm.corpus.docs import gold_docs
+from spacy_nerllm.corpus.docs import passage_docs
 from spacy_nerllm.corpus.records import write_records
 from spacy_nerllm.corpus.splits import read_splits
 
@@ -28,9 +28,9 @@ def main(
         chosen = [passage for passage in of_part if lang in (None, passage.lang)]
         records = list(open_records(chosen))
         write_records(out / f"{part}.jsonl", records)
-        docs = DocBin(docs=gold_docs(records, nlp))
-        docs.to_disk(out / f"{part}.spacy")
-        kept = sum(len(doc.ents) for doc in docs.get_docs(nlp.vocab))
+        docs = list(passage_docs(chosen, nlp))
+        DocBin(docs=docs).to_disk(out / f"{part}.spacy")
+        kept = sum(len(doc.ents) for doc in docs)
         marked = sum(len(passage.entities) for passage in chosen)
         msg.good(f"{part}: {len(records)} passages; {kept} of {marked} entities fit the tokens")
 

@@ -22,17 +22,16 @@ class Errors:
     E010 = "{path}:{line}: {problem}. A passage is written as `text with [[surface|type]]`."
     E011 = "{path}:{line}: the id {id!r} stands twice. Give each passage its own."
     E012 = "{path}:{line}: {problem}."
-    E013 = "No passages or corpora found in {paths!r}. Name folders of markup or JSONL files."
-
-    E017 = "{path}: {id!r} is in two parts. Leave it in one."
-    E018 = "{path} names passages that do not exist, such as {ids!r}. Mend their ids."
-    E019 = "{id!r} is no passage of the first annotation, or its text was changed. Restore it."
-    E016 = "{path} is no text in UTF-8: {problem}. Convert it first."
+    E013 = "There is no folder {path}. Name one that holds passages, <lang>/<domain>.txt."
 
     E014 = "Cannot write {format!r} to {output}. Use jsonl, spacy or html; spacy needs a file."
     E015 = (
         "{path}: the id {id!r} stands twice, here and in another file. Give each passage its own."
     )
+    E016 = "{path} is no text in UTF-8: {problem}. Convert it first."
+    E017 = "{path}: {id!r} is in two parts. Leave it in one."
+    E018 = "{path} names passages that do not exist, such as {ids!r}. Mend their ids."
+    E019 = "{id!r} is no passage of the first annotation, or its text was changed. Restore it."
 
     # Checkpoints and adapters
     E020 = (
@@ -58,12 +57,12 @@ class Errors:
         "The adapter {adapter!r} has format version {found}, and this spacy_nerllm reads {known}. "
         "Train it again, or install the release that made it."
     )
+    E026 = "{path} holds no safetensors weights. Other formats can run code when read: convert it."
     E027 = (
         "The base {base!r} in {path} has the SHA-256 {base_sha}, but the adapter {adapter!r} was "
         "trained on one of that name with {trained_sha}: this copy is damaged or of another "
         "revision. Fetch it again, or train an adapter for it."
     )
-    E026 = "{path} holds no safetensors weights. Other formats can run code when read: convert it."
 
     # The component
     E040 = "nerllm: the setting {field!r} cannot be {value!r}: {problem}."

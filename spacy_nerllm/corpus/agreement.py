@@ -33,6 +33,7 @@ def sample_evenly(passages: Iterable[Passage], count: int, seed: int) -> List[Pa
     """
     shuffled = sorted(passages, key=lambda passage: passage.id)
     random.Random(seed).shuffle(shuffled)
+    count = min(count, len(shuffled))
     shuffled.sort(key=lambda passage: (passage.lang, passage.domain))
     return [shuffled[index * len(shuffled) // count] for index in range(count)]
 

@@ -15,7 +15,10 @@ from .markup import Passage
 _EMPTY_TYPES = {"entity", "misc", "other", "name", "thing"}
 _TYPE = re.compile(r"[a-z0-9][a-z0-9'-]*( [a-z0-9][a-z0-9'-]*){0,2}")
 
-_QUOTES = '"“”„«»`,;:'
+_OUTSIDE = '"“”„«»`‘,;:'
+_BRACKETS = {"(": ")", "[": "]"}
+# With its full stop. What is longer ends a sentence.
+_LONGEST_ABBREVIATION = 8
 # In so many passages at least a type must be used, or its mentions count to the tail.
 _COMMON_TYPE = 5
 
@@ -79,10 +82,17 @@ class PassageChecker:
 
 
 def _surfaces(passage: Passage) -> Iterator[str]:
-    for start, end, _ in passage.entities:
+    for start, end, type_ in passage.entities:
         surface = passage.text[start:end]
-        if surface[0] in _QUOTES or surface[-1] in _QUOTES:
+        last = surface.split()[-1]
+        if surface[0] in _OUTSIDE or surface[-1] in _OUTSIDE:
             yield f"the surface {surface!r} begins or ends with a quote or a comma"
+        if _BRACKETS.get(surface[0]) == surface[-1] and surface.count(surface[0]) == 1:
+            yield f"the surface {surface!r} stands in brackets of its own"
+        if last[-1] == "." and "." not in last[:-1] and len(last) > _LONGEST_ABBREVIATION:
+            yield f"the surface {surface!r} ends with a full stop"
+        if type_ == "person" and surface.endswith(("'s", "’s")):
+            yield f"the surface {surface!r} ends with a possessive"
 
 
 def _types(passage: Passage) -> Iterator[str]:

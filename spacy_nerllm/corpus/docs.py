@@ -1,4 +1,4 @@
-"""Records as spaCy docs, for `spacy evaluate` and other tools that read .spacy files."""
+"""Records and passages as spaCy docs, for `spacy evaluate` and others that read .spacy files."""
 
 from typing import Iterable, Iterator, List, Sequence, Tuple
 
@@ -7,7 +7,23 @@ from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 
 from ..entity_map import align_pairs
+from .markup import Passage
 from .records import Record
+
+
+def passage_docs(passages: Iterable[Passage], nlp: Language) -> Iterator[Doc]:
+    """Make gold docs of passages.
+
+    passages (Iterable[Passage]): The passages.
+    nlp (Language): Its tokenizer is used.
+    YIELDS (Doc): Docs with their entities set. Those that do not start and end with a token of
+        the tokenizer cannot be set, and are left out.
+    """
+    for passage in passages:
+        doc = nlp.make_doc(passage.text)
+        spans = (doc.char_span(start, end, label=type_) for start, end, type_ in passage.entities)
+        doc.ents = [span for span in spans if span is not None]
+        yield doc
 
 
 def gold_docs(records: Iterable[Record], nlp: Language) -> Iterator[Doc]:

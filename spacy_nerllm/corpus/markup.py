@@ -139,8 +139,10 @@ def read_folder(folder: Path) -> Iterable[Passage]:
 
     folder (Path): For example assets/open_types.
     YIELDS (Passage): The passages.
-    RAISES (ValueError): As `read_passages`.
+    RAISES (ValueError): As `read_passages`, and if there is no such folder.
     """
+    if not folder.is_dir():
+        raise ValueError(Errors.E013.format(path=folder))
     seen: Set[str] = set()
     for path in sorted(folder.glob("*/*.txt")):
         for passage in read_passages(path):

@@ -36,6 +36,11 @@ def test_each_domain_is_chosen_in_proportion():
     assert all(abs(count - wanted[domain]) < 1 for (_, domain), count in counts.items())
 
 
+def test_no_more_are_chosen_than_there_are():
+    chosen = sample_evenly(_passages(), 1000, seed=0)
+    assert sorted(chosen) == sorted(_passages())
+
+
 def test_the_seed_alone_decides():
     passages = _passages()
     chosen = sample_evenly(passages, 20, seed=1)

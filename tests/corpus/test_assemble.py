@@ -141,6 +141,12 @@ def test_the_shipped_passages_give_records_that_can_be_read(tmp_path):
         assert all(surface in record["input"] for surface in record["output"])
 
 
+def test_a_corpus_can_be_asked_openly_to_compare(corpus):
+    records = corpus_records(corpus(30, 0), 10, PLAIN, random.Random(0), openly=True)
+    assert len(records) == 10
+    assert all(record["types"] is None and record["output"] for record in records)
+
+
 # Splits
 
 

@@ -1,5 +1,6 @@
 """The checks find what breaks the guide, and pass what does not."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import List
 
 import pytest
 
+from spacy_nerllm.corpus.bounds import missed_bounds
 from spacy_nerllm.corpus.checks import (
     PassageChecker,
     collect_statistics,
@@ -16,6 +18,7 @@ from spacy_nerllm.corpus.checks import (
     type_counts,
 )
 from spacy_nerllm.corpus.markup import Passage, parse_markup
+from spacy_nerllm.corpus.splits import read_splits
 
 ROOT = Path(__file__).parents[2]
 EVALUATION = ROOT.parent / "shared" / "data" / "eval"
@@ -38,6 +41,8 @@ def problems(marked: str) -> List[str]:
         "[[New York Times|newspaper]] wrote of [[New York|city]].",
         "It cost [[€40|money]] in [[St. Moritz|city]].",
         "[[Ada|person]]'s cat",
+        "[[Acme Ltd.|company]] paid [[Jr.|person]] at [[8 p.m.|time]]",
+        "[[McDonald's|restaurant]] and [[f(x)|function]]",
     ],
 )
 def test_what_keeps_the_guide_passes(marked: str):
@@ -52,6 +57,10 @@ def test_what_keeps_the_guide_passes(marked: str):
         ("[[Ada|person]] met [[Ada|country]].", "two types, 'person' and 'country'"),
         ("[[“Ada”|person]] met", "begins or ends with a quote"),
         ("[[Ada,|person]] met", "begins or ends with a quote or a comma"),
+        ("[[‘Ada|person]] met", "begins or ends with a quote"),
+        ("[[(Ada)|person]] met", "brackets of its own"),
+        ("in [[Warsaw city.|city]] then [[Swarzewo-am-Meer.|city]]", "ends with a full stop"),
+        ("[[Ada's|person]] cat", "ends with a possessive"),
         ("[[Ada|Person]] met", "no telling lower-case name"),
         ("[[Ada|entity]] met", "no telling lower-case name"),
         ("[[Ada|a person of some fame]] met", "no telling lower-case name"),
@@ -128,6 +137,27 @@ def test_hard_cases_are_seen(marked: str, kinds: set):
 def test_types_are_counted_by_mention_and_by_passage():
     passages = [passage("[[A|x]] [[B|x]] [[C|y]]", "a"), passage("[[A|x]]", "b")]
     assert type_counts(passages) == [("x", 3, 2), ("y", 1, 1)]
+
+
+def test_a_small_corpus_misses_every_bound():
+    passages = [passage("[[Ada|rare]] met.", str(n)) for n in range(2)]
+    statistics = collect_statistics(passages, frozenset())
+    missed = list(missed_bounds(statistics, {"train": passages, "dev": [], "test": []}))
+    for bound in ("surfaces", "types of five", "inventory", "rare", "without", "words", "third"):
+        assert any(bound in text for text in missed), bound
+    for bound in ("in en", "in de", "in es", "domains", "in train", "in dev", "in test"):
+        assert any(bound in text for text in missed), bound
+
+
+def test_the_guide_shows_no_words_of_the_parts_to_choose_and_to_test_on():
+    guide = (ROOT / "assets/open_types/GUIDE.md").read_text("utf8")
+    quoted = re.findall(r'"([^"]+)"', guide)
+    # Names and values; not what everybody says, as "the company".
+    examples = {text.lower() for text in quoted if re.search(r"\d|[A-Z]", text) and " " in text}
+    parts = read_splits(ROOT / "assets/open_types")
+    aside = [passage.text.lower() for part in ("dev", "test") for passage in parts[part]]
+    shown = {text for text in examples if any(text in held for held in aside)}
+    assert len(examples) > 10 and shown <= {"last friday"}
 
 
 def test_the_shipped_corpus_keeps_every_rule():
