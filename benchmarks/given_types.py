@@ -6,7 +6,7 @@ from typing import Annotated, Any, Dict, List, Optional
 import srsly
 import typer
 from corpora import machine, read_texts
-from tagging import evaluate
+from tagging import evaluate, show_scores
 from wasabi import msg
 
 CROSSNER = ["ai", "literature", "music", "politics", "science"]
@@ -39,10 +39,7 @@ def main(
 
 
 def show(results: Dict[str, Dict[str, Any]]) -> None:
-    header = ("corpus", "typed F1", "span F1", "precision", "recall", "strict %", "ended loops")
-    keys = ("typed_f1", "span_f1", "precision", "recall", "strict", "looped")
-    rows = [(name, *(result[key] for key in keys)) for name, result in results.items()]
-    msg.table(rows, header=header, divider=True, aligns=("l", *"rrrrrr"))
+    show_scores(results, "corpus")
     crossner = [
         results[f"crossner_{name}"]["typed_f1"]
         for name in CROSSNER

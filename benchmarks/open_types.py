@@ -1,13 +1,12 @@
 """Exact F1 with open types, on a part of the project's own corpus."""
 
 from pathlib import Path
-from typing import Annotated, Any, Dict, List
+from typing import Annotated, Dict, List
 
 import srsly
 import typer
 from corpora import Text, machine
-from tagging import evaluate
-from wasabi import msg
+from tagging import evaluate, show_scores
 
 from spacy_nerllm.corpus.splits import read_splits
 
@@ -35,14 +34,7 @@ def main(
     results = srsly.read_json(out) if out.exists() else {}
     results.setdefault(part, {})[name] = {"languages": found, "machine": machine()}
     srsly.write_json(out, results)
-    show(found)
-
-
-def show(found: Dict[str, Dict[str, Any]]) -> None:
-    header = ("language", "typed F1", "span F1", "precision", "recall", "strict %", "ended loops")
-    keys = ("typed_f1", "span_f1", "precision", "recall", "strict", "looped")
-    rows = [(lang, *(result[key] for key in keys)) for lang, result in found.items()]
-    msg.table(rows, header=header, divider=True, aligns=("l", *"rrrrrr"))
+    show_scores(found, "language")
 
 
 if __name__ == "__main__":

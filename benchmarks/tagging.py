@@ -6,6 +6,7 @@ from typing import Any, Dict, List
 import spacy
 from corpora import Text
 from tqdm import tqdm
+from wasabi import msg
 
 from spacy_nerllm.evaluation.scorers import score_spans
 
@@ -41,3 +42,15 @@ def evaluate(name: str, texts: List[Text], config: Dict[str, Any]) -> Dict[str, 
         "seconds": round(seconds, 1),
         **{name: counts[name] for name in COUNTS},
     }
+
+
+def show_scores(results: Dict[str, Dict[str, Any]], name: str) -> None:
+    """Print results as a table.
+
+    results (Dict[str, Dict[str, Any]]): From `evaluate`, by what they are of.
+    name (str): What they are of.
+    """
+    header = (name, "typed F1", "span F1", "precision", "recall", "strict %", "ended loops")
+    keys = ("typed_f1", "span_f1", "precision", "recall", "strict", "looped")
+    rows = [(of, *(result[key] for key in keys)) for of, result in results.items()]
+    msg.table(rows, header=header, divider=True, aligns=("l", *"rrrrrr"))

@@ -20,12 +20,12 @@ from typing import (
 import srsly
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
-from spacy.pipeline.span_ruler import prioritize_existing_ents_filter
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model
 
+from .annotation import annotate
 from .errors import Errors
 from .generation.checkpoints import resolve_adapter
 from .settings import Annotate, Dtype, Settings, check_settings
@@ -129,7 +129,8 @@ class NerLLM(TrainablePipe):
     def labels(self) -> Tuple[str, ...]:
         """RETURNS (Tuple[str, ...]): The labels it can set; empty with open types."""
         # Two types may be renamed to one label.
-        return tuple(dict.fromkeys(map(self._rename, self.settings.labels or ())))
+        labels = self.settings.labels or ()
+        return tuple(dict.fromkeys(self.settings.rename(label) for label in labels))
 
     @property
     def label_data(self) -> Tuple[str, ...]:
@@ -226,22 +227,7 @@ class NerLLM(TrainablePipe):
         predictions (Iterable[Prediction]): From `predict`.
         """
         for doc, prediction in zip(docs, predictions, strict=True):
-            spans = [
-                doc.char_span(found.start, found.end, label=self._rename(found.type))
-                for found in prediction.spans
-            ]
-            if self.settings.annotate != "ents":
-                scores = [found.score for found in prediction.spans]
-                doc.spans[self.settings.spans_key] = SpanGroup(
-                    doc, name=self.settings.spans_key, spans=spans, attrs={"scores": scores}
-                )
-            if self.settings.annotate != "spans":
-                _set_ents(doc, spans)
-            if self.settings.save_io:
-                doc.user_data.setdefault("nerllm_io", {})[self.name] = _io(prediction)
-
-    def _rename(self, type_: str) -> str:
-        return self.settings.label_map.get(type_, type_)
+            annotate(doc, prediction, self.settings, self.name)
 
     def initialize(
         self,
@@ -331,17 +317,6 @@ class NerLLM(TrainablePipe):
         self._generator = None
 
 
-def _set_ents(doc: Doc, spans: List[Span]) -> None:
-    """Add entities to those that a doc has, but not where `Doc.set_ents` blocked them."""
-    blocked = {token.i for token in doc if token.ent_iob_ == "B" and not token.ent_type}
-    free = [span for span in spans if blocked.isdisjoint(range(span.start, span.end))]
-    doc.set_ents(
-        prioritize_existing_ents_filter(doc.ents, free),
-        blocked=[doc[i : i + 1] for i in sorted(blocked)],
-        default="outside",
-    )
-
-
 def _never(model: Model, X: Any, is_train: bool) -> Any:
     raise NotImplementedError(Errors.E041)
 
@@ -349,13 +324,6 @@ def _never(model: Model, X: Any, is_train: bool) -> Any:
 def _check_format(config: Dict[str, Any], where: str) -> None:
     if config["format"] != _FORMAT:
         raise ValueError(Errors.E042.format(path=where, found=config["format"], known=_FORMAT))
-
-
-def _io(prediction: Prediction) -> List[Dict[str, Any]]:
-    return [
-        {"start": window.start, "prompt": "".join(window.prompt), "answer": answer}
-        for window, answer in prediction.exchanges
-    ]
 
 
 def _read_files(folder: Path) -> Dict[str, bytes]:

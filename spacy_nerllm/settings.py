@@ -49,6 +49,14 @@ class Settings(BaseModel):
     max_new_tokens: _Count = 512
     save_io: StrictBool = False
 
+    def rename(self, type_: str) -> str:
+        """What `label_map` makes of a type.
+
+        type_ (str): The type.
+        RETURNS (str): The label to set.
+        """
+        return self.label_map.get(type_, type_)
+
 
 def check_settings(**values: Any) -> Settings:
     """Check settings.
