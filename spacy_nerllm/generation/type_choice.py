@@ -7,7 +7,7 @@ trained to write.
 
 import json
 import re
-from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Set
+from typing import Any, Dict, FrozenSet, Optional, Sequence, Set
 
 Trie = Dict[int, "Trie"]
 
@@ -121,24 +121,3 @@ class TypePosition:
             self._escaped = True
         elif char == '"':
             self._in_string = self._in_type = False
-
-
-def mask_scores(positions: List[TypePosition], tries: TypeTries, scores: Any) -> Any:
-    """Leave each row of scores only the tokens that may come next.
-
-    positions (List[TypePosition]): Where each answer stands.
-    tries (TypeTries): Of the given types.
-    scores (torch.Tensor): Of shape (answers, vocabulary).
-    RETURNS (torch.Tensor): The scores, others set to minus infinity.
-    """
-    forbidden = sorted(tries.forbidden)
-    for row, position in enumerate(positions):
-        allowed = position.allowed
-        if allowed is None:
-            scores[row, forbidden] = float("-inf")
-        else:
-            chosen = sorted(allowed)
-            kept = scores[row, chosen]
-            scores[row] = float("-inf")
-            scores[row, chosen] = kept
-    return scores

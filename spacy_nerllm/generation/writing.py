@@ -1,0 +1,91 @@
+"""One answer while it is written: its tokens, what may follow, and when it ends."""
+
+from bisect import bisect_left
+from itertools import accumulate
+from typing import Any, List, Optional
+
+import torch
+from tokenizers.decoders import DecodeStream
+
+from ..entity_map import end_of_news
+from .drafts import Drafter
+from .protocol import Answer
+from .type_choice import TypePosition, TypeTries
+
+
+class Writing:
+    """Takes the likeliest token that is allowed, until the answer ends.
+
+    tokens (List[int]): The tokens so far.
+    ended (bool): Whether it is at its end: by the end of turn, by the limit, or by a loop.
+    """
+
+    def __init__(
+        self, tokenizer: Any, drafter: Drafter, tries: Optional[TypeTries], max_new_tokens: int
+    ) -> None:
+        """tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
+        drafter (Drafter): Guesses what follows.
+        tries (Optional[TypeTries]): Of the given types, or None for open types.
+        max_new_tokens (int): The most tokens.
+        """
+        self._backend = tokenizer.backend_tokenizer
+        self._stream = DecodeStream(skip_special_tokens=True)
+        self._end = tokenizer.eos_token_id
+        self._limit = max_new_tokens
+        self._drafter = drafter
+        self._position = TypePosition(tries) if tries else None
+        self._forbidden = sorted(tries.forbidden) if tries else []
+        self._pieces: List[str] = []
+        self._logprobs: List[float] = []
+        self.tokens: List[int] = []
+        self.ended = False
+
+    def choose(self, scores: torch.Tensor) -> int:
+        """Choose the next token.
+
+        scores (torch.Tensor): Of the vocabulary. May be changed.
+        RETURNS (int): Its id.
+        """
+        allowed = sorted(self._position.allowed or ()) if self._position else []
+        if allowed:
+            scores = scores[allowed]
+        elif self._forbidden:
+            scores[self._forbidden] = float("-inf")
+        best = int(scores.argmax())
+        self._logprobs.append(float(scores[best] - scores.logsumexp(-1)))
+        token = allowed[best] if allowed else best
+        self._add(token)
+        return token
+
+    def _add(self, token: int) -> None:
+        self.tokens.append(token)
+        piece = ""
+        if token != self._end:
+            piece = self._stream.step(self._backend, token) or ""
+            self._drafter.add(token, piece)
+        if self._position:
+            self._position.add(token, piece)
+        self._pieces.append(piece)
+        # A pair is complete with a quote.
+        looped = '"' in piece and end_of_news("".join(self._pieces)) is not None
+        self.ended = token == self._end or looped or len(self.tokens) == self._limit
+
+    def propose(self, most: int) -> List[int]:
+        """Guess the next tokens.
+
+        most (int): How many at the most.
+        RETURNS (List[int]): Their ids.
+        """
+        return self._drafter.propose(min(most, self._limit - len(self.tokens) - 1))
+
+    def answer(self) -> Answer:
+        """RETURNS (Answer): The answer, without its end of turn and without repetitions."""
+        complete = self.tokens[-1:] == [self._end]
+        length = len(self.tokens) - complete
+        text = "".join(self._pieces)
+        ends = list(accumulate(map(len, self._pieces[:length])))
+        end = end_of_news(text)
+        if end is None:
+            return Answer(text, ends, self._logprobs[:length], complete)
+        kept = bisect_left(ends, end) + 1
+        return Answer(text[:end] + "}", ends[:kept], self._logprobs[:kept], True, looped=True)

@@ -1,0 +1,124 @@
+"""Copy decoding answers as plain greedy decoding does, token for token, with fewer passes."""
+
+import itertools
+import random
+from typing import Any, List, Optional, Sequence
+
+import pytest
+import torch
+from conftest import SENTENCES
+from greedy import greedy_tokens
+
+from spacy_nerllm.generation.copying import CopyingDecoder
+from spacy_nerllm.generation.encoding import encode_answer, encode_prompt
+from spacy_nerllm.generation.transformers import TransformersGenerator
+from spacy_nerllm.generation.writing import Writing
+
+LABELS = [None, ["person", "place"], ["c++", "#tag", "a: b"]]
+WORDS = " ".join(SENTENCES).split() + ["語言", "😀", "Straße", "naïve", '"quoted"', "\\", "\n"]
+
+
+@pytest.fixture(scope="module")
+def generator(tiny_base: Any, tiny_adapter: Any) -> TransformersGenerator:
+    return TransformersGenerator.load(str(tiny_base), tiny_adapter, "cpu", "float32")
+
+
+def _texts(count: int, seed: int) -> List[str]:
+    chance = random.Random(seed)
+    return [" ".join(chance.choices(WORDS, k=chance.randint(1, 40))) for _ in range(count)]
+
+
+def _write(
+    generator: TransformersGenerator, texts: Sequence[str], types: Optional[List[str]], limit: int
+) -> List[Writing]:
+    writings = [generator._begin(text, types, limit) for text in texts]
+    prompts = [encode_prompt(generator._tokenizer, generator.render(text, types)) for text in texts]
+    with torch.inference_mode():
+        generator._decoder.write(writings, prompts)
+    return writings
+
+
+@pytest.mark.parametrize("types", LABELS)
+@pytest.mark.parametrize("size", [1, 2, 5, 12])
+def test_tokens_are_those_of_plain_greedy_decoding(
+    generator: TransformersGenerator, types: Optional[List[str]], size: int
+):
+    texts = _texts(12, seed=size)
+    for start in range(0, len(texts), size):
+        batch = texts[start : start + size]
+        for text, writing in zip(batch, _write(generator, batch, types, 40), strict=True):
+            tokens, logprobs = greedy_tokens(generator, text, types, 40)
+            assert writing.tokens == tokens
+            assert writing._logprobs == pytest.approx(logprobs, abs=1e-4)
+
+
+class _Liar:
+    """Guesses at random, or the truth with one lie in it."""
+
+    def __init__(self, truth: List[int], vocabulary: int, chance: random.Random) -> None:
+        self._truth, self._vocabulary, self._chance = truth, vocabulary, chance
+        self._written = 0
+
+    def add(self, token: int, piece: str) -> None:
+        self._written += 1
+
+    def propose(self, most: int) -> List[int]:
+        guess = self._truth[self._written : self._written + self._chance.randint(0, max(0, most))]
+        if guess and self._chance.random() < 0.7:
+            guess[self._chance.randrange(len(guess))] = self._chance.randrange(self._vocabulary)
+        return guess
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_wrong_guesses_change_nothing(generator: TransformersGenerator, seed: int):
+    chance = random.Random(seed)
+    texts = _texts(12, seed)
+    truths = [greedy_tokens(generator, text, None, 60)[0] for text in texts]
+    writings = [generator._begin(text, None, 60) for text in texts]
+    for writing, truth in zip(writings, truths, strict=True):
+        writing._drafter = _Liar(truth, len(generator._tokenizer), chance)
+    prompts = [encode_prompt(generator._tokenizer, generator.render(text, None)) for text in texts]
+    decoder = CopyingDecoder(generator._model)
+    with torch.inference_mode():
+        decoder.write(writings, prompts)
+    assert [writing.tokens for writing in writings] == truths
+    assert decoder.passes < max(map(len, truths))
+
+
+def test_a_loop_ends_its_own_answer_alone(generator: TransformersGenerator):
+    loop = '{"a": "b"' + ', "a": "b"' * 5
+    news = '{"a": "b", "c": "d", "e": "f"}'
+    first, second = (generator._begin("", None, 1000) for _ in range(2))
+    for writing, answer in ((first, loop), (second, news)):
+        for token in generator._tokenizer(answer, add_special_tokens=False)["input_ids"]:
+            if not writing.ended:
+                scores = torch.full((len(generator._tokenizer),), float("-inf"))
+                scores[token] = 0.0
+                writing.choose(scores)
+    assert first.ended and first.answer().looped
+    assert not second.ended and second.answer().text == news
+
+
+def test_what_was_seen_is_guessed(generator: TransformersGenerator):
+    tokenizer = generator._tokenizer
+    text = "Marie Curie was born in Warsaw. Pierre Curie lived in Paris."
+    generator._memory.add("Marie Curie", "person")
+    generator._memory.add("Warsaw", "place")
+    answer = (
+        '{"Marie Curie": "person", "Warsaw": "place", "Pierre Curie": "person", "Paris": "place"}'
+    )
+    tokens = encode_answer(tokenizer, answer)
+    writing = generator._begin(text, None, 1000)
+    passes = 0
+    while not writing.ended:
+        guess = writing.propose(12)
+        passes += 1
+        rest = tokens[len(writing.tokens) :]
+        same = itertools.takewhile(lambda both: both[0] == both[1], zip(guess, rest, strict=False))
+        right = len(list(same))
+        for token in rest[: right + 1]:
+            scores = torch.full((len(tokenizer),), float("-inf"))
+            scores[token] = 0.0
+            writing.choose(scores)
+    assert writing.answer().text == answer
+    assert passes < len(tokens) / 4
