@@ -112,11 +112,11 @@ def _most_guessed(rows: int) -> int:
 def _choose(row: _Row, scores: torch.Tensor) -> int:
     """Write on as far as the guesses hold, and one token beyond. How many of them held."""
     guesses = row.run[len(row.run) - row.guessed :]
-    for held, following in enumerate(scores):
-        token = row.writing.choose(following)
-        if row.writing.ended or held == len(guesses) or token != guesses[held]:
+    for held, guess in enumerate(guesses):
+        if row.writing.choose(scores[held]) != guess or row.writing.ended:
             return held
-    raise AssertionError
+    row.writing.choose(scores[-1])
+    return len(guesses)
 
 
 def _pack(cache: DynamicCache, mask: torch.Tensor) -> torch.Tensor:
