@@ -28,7 +28,7 @@ from thinc.api import Model
 from .annotation import annotate
 from .errors import Errors
 from .generation.checkpoints import resolve_adapter
-from .settings import Annotate, Dtype, Settings, check_settings
+from .settings import Annotate, Dtype, Quantize, Settings, check_settings
 from .tagging import Prediction, tag_docs
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def make_nerllm(
     adapter: str,
     device: str,
     dtype: Dtype,
+    quantize: Quantize,
     annotate: Annotate,
     spans_key: str,
     threshold: float,
@@ -88,6 +89,7 @@ def make_nerllm(
         adapter=adapter,
         device=device,
         dtype=dtype,
+        quantize=quantize,
         annotate=annotate,
         spans_key=spans_key,
         threshold=threshold,
@@ -150,12 +152,13 @@ class NerLLM(TrainablePipe):
         return self._generator
 
     def _load_generator(self) -> "Generator":
-        from .generation.transformers import TransformersGenerator
+        from .generation.local import LocalGenerator
 
         with tempfile.TemporaryDirectory() as folder:
             path = self._adapter_path(Path(folder))
-            return TransformersGenerator.load(
-                self.settings.base, path, self.settings.device, self.settings.dtype
+            settings = self.settings
+            return LocalGenerator.load(
+                settings.base, path, settings.device, settings.dtype, settings.quantize
             )
 
     def _adapter_path(self, folder: Path) -> Path:

@@ -63,6 +63,14 @@ class Errors:
         "trained on one of that name with {trained_sha}: this copy is damaged or of another "
         "revision. Fetch it again, or train an adapter for it."
     )
+    E028 = (
+        "The base is a model of the kind {kind!r}, which cannot be run. Those that can be: "
+        "{families}, without a sliding window."
+    )
+    E029 = (
+        "nerllm: quantize={bits!r} is for the CPU and float32, not for device={device!r} and "
+        "dtype={dtype!r}. Set quantize='none', or leave dtype='auto' and set device='cpu'."
+    )
 
     # The component
     E040 = "nerllm: the setting {field!r} cannot be {value!r}: {problem}."
@@ -103,4 +111,8 @@ class Warnings:
     W007 = "{path} is damaged ({problem}) and is made again."
     W008 = (
         "nerllm: the answer for {where} only repeated itself after {pairs} entities, and was ended."
+    )
+    W009 = (
+        "nerllm: the quantised model cannot be kept ({problem}), so it is made at each start. Set "
+        "SPACY_NERLLM_CACHE to a folder that can be written."
     )

@@ -10,6 +10,7 @@ from .generation.checkpoints import DEFAULT_ADAPTER, DEFAULT_BASE
 
 Annotate = Literal["ents", "spans", "both"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Quantize = Literal["auto", "none", "int8", "int4"]
 
 _Count = Annotated[StrictInt, Field(gt=0)]
 _Name = Annotated[StrictStr, Field(min_length=1)]
@@ -24,11 +25,13 @@ class Settings(BaseModel):
     adapter (str): Adapter: "default" for the packaged one, a folder, or a Hub id.
     device (str): "auto", "cpu", "cuda", "cuda:1", "mps".
     dtype (str): "auto", "float32", "bfloat16" or "float16".
+    quantize (str): Bits of the model's matrices: "auto", "none", "int8" or "int4". By itself, with
+        dtype="auto", "int8" on the CPU and "none" elsewhere.
     annotate (str): What to set: doc.ents ("ents"), doc.spans ("spans") or both.
     spans_key (str): Key of doc.spans.
     threshold (float): The least score of a span that is kept, from 0 to 1.
     max_window_tokens (int): Tokens of the base model in one window of a long text.
-    batch_tokens (int): About how many prompt tokens are run at once.
+    batch_tokens (int): About how many tokens of prompts and answers are held at once.
     max_new_tokens (int): The most tokens of one answer.
     save_io (bool): Keep prompts and answers in doc.user_data["nerllm_io"].
     """
@@ -41,11 +44,12 @@ class Settings(BaseModel):
     adapter: _Name = DEFAULT_ADAPTER
     device: Annotated[StrictStr, Field(pattern=r"^(auto|(cpu|cuda|mps|xpu)(:\d+)?)$")] = "auto"
     dtype: Dtype = "auto"
+    quantize: Quantize = "auto"
     annotate: Annotate = "both"
     spans_key: _Name = "nerllm"
     threshold: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.0
     max_window_tokens: _Count = 256
-    batch_tokens: _Count = 2048
+    batch_tokens: _Count = 4096
     max_new_tokens: _Count = 512
     save_io: StrictBool = False
 

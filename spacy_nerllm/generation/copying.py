@@ -2,19 +2,32 @@
 
 Speculative decoding (Leviathan et al., 2023, https://arxiv.org/abs/2211.17192) with drafts that are
 copied from the text and not generated: a pass over eight tokens costs little more than one over
-one. Each answer of a batch goes on at its own pace, and what was guessed wrong stays in the cache,
-masked, until it is packed away. The answers are those of plain greedy decoding, token for token.
+one. Each answer of a batch goes on at its own pace, and when it ends, the next text takes its
+place. The answers are those of plain greedy decoding, token for token.
 """
 
-from typing import List, Sequence, Tuple
+from collections import OrderedDict, deque
+from typing import Deque, Iterable, List, NamedTuple, Sequence, Tuple
 
 import torch
-from transformers import DynamicCache, PreTrainedModel
 
+from .network import Network, Run
+from .store import Store
 from .writing import Writing
 
-# The cache is packed when more than this part of it is masked.
-_WASTE = 0.15
+# For so many starts of prompts, each with its own types, keys and values are kept.
+_PREFIXES_KEPT = 4
+
+
+class Task(NamedTuple):
+    """An answer to write.
+
+    writing (Writing): The answer, not begun.
+    prompt (List[int]): Token ids of its prompt, without the prefix.
+    """
+
+    writing: Writing
+    prompt: List[int]
 
 
 class _Row:
@@ -24,111 +37,149 @@ class _Row:
     run (List[int]): The tokens of the next pass: some that are certain, then those guessed.
     guessed (int): How many are guessed.
     position (int): Of the first token of the run.
+    expected (int): About how many tokens prompt and answer will have: an answer is about as long
+        as the text.
     """
 
-    def __init__(self, writing: Writing, prompt: List[int]) -> None:
-        self.writing = writing
-        self.run = prompt
+    def __init__(self, task: Task, start: int) -> None:
+        self.writing = task.writing
+        self.position = start
+        self.expected = start + 2 * len(task.prompt)
+        self.run: List[int] = []
         self.guessed = 0
-        self.position = 0
+        self._certain = task.prompt
+
+    def guess(self, most: int) -> Run:
+        guesses = self.writing.propose(most)
+        self.run = [*self._certain, *guesses]
+        self.guessed = len(guesses)
+        return Run(self.run, self.position)
+
+    def choose(self, scores: torch.Tensor, likeliest: List[Tuple[int, float]]) -> None:
+        """Write on as far as the guesses hold, and one token beyond."""
+        certain = len(self.run) - self.guessed
+        held = 0
+        for guess in self.run[certain:]:
+            if self.writing.choose(scores[held], *likeliest[held]) != guess or self.writing.ended:
+                break
+            held += 1
+        else:
+            self.writing.choose(scores[held], *likeliest[held])
+        self.position += certain + held
+        self._certain = self.writing.tokens[-1:]
 
 
 class CopyingDecoder:
-    """Decodes batches with one model."""
+    """Decodes with one model.
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        """model (PreTrainedModel): A causal language model."""
-        self._decoder = model.get_decoder()
-        self._head = model.get_output_embeddings()
-        self._device = model.device
-        # How many forward passes there were.
+    passes (int): How many forward passes there were.
+    """
+
+    def __init__(self, network: Network) -> None:
+        """network (Network): The model."""
+        self._network = network
+        self._prefixes: OrderedDict[Tuple[int, ...], Store] = OrderedDict()
         self.passes = 0
 
-    def write(self, writings: Sequence[Writing], prompts: Sequence[List[int]]) -> None:
+    def write(
+        self,
+        tasks: Iterable[Task],
+        prefix: Sequence[int],
+        *,
+        forbidden: Sequence[int],
+        batch_tokens: int,
+    ) -> None:
         """Write answers to their ends.
 
-        writings (Sequence[Writing]): The answers, not begun.
-        prompts (Sequence[List[int]]): Token ids of their prompts.
+        tasks (Iterable[Task]): The answers.
+        prefix (Sequence[int]): Token ids with which all their prompts begin.
+        forbidden (Sequence[int]): Ids of tokens that are never written where any token may stand.
+        batch_tokens (int): About how many tokens of prompts and answers are held at once.
         """
-        rows = [_Row(*pair) for pair in zip(writings, prompts, strict=True)]
-        cache = DynamicCache()
-        mask = torch.zeros((len(rows), 0), dtype=torch.long, device=self._device)
-        while rows:
-            scores, mask = self._forward(rows, cache, mask)
-            width = max(len(row.run) for row in rows)
-            kept = []
-            for index, (row, of_row) in enumerate(zip(rows, scores, strict=True)):
-                certain = len(row.run) - row.guessed + _choose(row, of_row)
-                mask[index, mask.shape[1] - width + certain :] = 0
-                row.position += certain
-                if not row.writing.ended:
-                    kept.append(index)
-                    guess = row.writing.propose(_most_guessed(len(rows)))
-                    row.run, row.guessed = [row.writing.tokens[-1], *guess], len(guess)
-            if kept and len(kept) < len(rows):
-                chosen = torch.tensor(kept, device=self._device)
-                cache.batch_select_indices(chosen)
-                mask = mask[chosen]
-            rows = [rows[index] for index in kept]
-            mask = _pack(cache, mask) if rows else mask
+        waiting = deque(sorted((_Row(task, len(prefix)) for task in tasks), key=_longest_first))
+        store = self._network.new_store()
+        started = self._prefix(prefix) if prefix else store
+        blocked = torch.tensor(forbidden, dtype=torch.long, device=self._network.device)
+        rows: List[_Row] = []
+        prepared = 0
+        while waiting or rows:
+            entering = _next_in(waiting, rows, batch_tokens)
+            first = len(rows) if entering else 0
+            if first + len(entering) > prepared:
+                store.reserve(first + len(entering), len(prefix))
+                store.fill(prepared, started, len(prefix))
+                prepared = first + len(entering)
+            rows += entering
+            self._pass(entering or rows, store, first, blocked, len(rows))
+            rows = _without_ended(rows, store)
 
-    def _forward(
-        self, rows: List[_Row], cache: DynamicCache, mask: torch.Tensor
-    ) -> Tuple[List[torch.Tensor], torch.Tensor]:
-        """Run all rows, and score what follows the last certain token and each guessed one.
+    def _prefix(self, tokens: Sequence[int]) -> Store:
+        """Keys and values of the start of prompts, as a row of their own."""
+        key = tuple(tokens)
+        if key not in self._prefixes:
+            store = self._network.new_store()
+            self._network.states([Run(tokens, 0)], store, 0)
+            self._prefixes[key] = store
+        self._prefixes.move_to_end(key)
+        while len(self._prefixes) > _PREFIXES_KEPT:
+            self._prefixes.popitem(last=False)
+        return self._prefixes[key]
 
-        RETURNS (Tuple[List[torch.Tensor], torch.Tensor]): For each row scores of shape
-            (1 + guessed, vocabulary), and the mask of the cache, of shape (rows, length).
-        """
-        width = max(len(row.run) for row in rows)
-        padding = [width - len(row.run) for row in rows]
-        ids = [row.run + [row.run[-1]] * more for row, more in zip(rows, padding, strict=True)]
-        valid = [[1] * (width - more) + [0] * more for more in padding]
-        positions = [list(range(row.position, row.position + width)) for row in rows]
-        mask = torch.cat([mask, torch.tensor(valid, device=self._device)], dim=1)
-        output = self._decoder(
-            input_ids=torch.tensor(ids, device=self._device),
-            attention_mask=mask,
-            position_ids=torch.tensor(positions, device=self._device),
-            past_key_values=cache,
-            use_cache=True,
-        )
+    def _pass(
+        self, rows: List[_Row], store: Store, first: int, blocked: torch.Tensor, batch: int
+    ) -> None:
+        """Run neighbouring rows, and let each choose what follows."""
+        runs = [row.guess(_most_guessed(batch)) for row in rows]
+        states = self._network.states(runs, store, first)
         self.passes += 1
-        states = [
-            state[len(row.run) - 1 - row.guessed : len(row.run)]
-            for row, state in zip(rows, output.last_hidden_state, strict=True)
+        # Behind the last certain token and behind each guess.
+        counts = [1 + row.guessed for row in rows]
+        ends = torch.tensor([len(run.tokens) for run in runs]).cumsum(0).tolist()
+        places = [
+            place
+            for end, count in zip(ends, counts, strict=True)
+            for place in range(end - count, end)
         ]
-        scores = self._head(torch.cat(states)).float()
-        return list(scores.split([1 + row.guessed for row in rows])), mask
+        scores = self._network.scores(states[torch.tensor(places, device=states.device)])
+        scores[:, blocked] = float("-inf")
+        best = scores.max(-1)
+        logprobs = best.values - scores.logsumexp(-1)
+        likeliest = list(zip(best.indices.tolist(), logprobs.tolist(), strict=True))
+        begin = 0
+        for row, count in zip(rows, counts, strict=True):
+            row.choose(scores[begin : begin + count], likeliest[begin : begin + count])
+            begin += count
+
+
+def _longest_first(row: _Row) -> int:
+    return -row.expected
+
+
+def _next_in(waiting: Deque[_Row], rows: List[_Row], batch_tokens: int) -> List[_Row]:
+    """Take the next rows in, where there is room for them: several at once, since each time the
+    others have to wait.
+    """
+    longest = max((row.expected for row in (*rows, *waiting)), default=1)
+    room = max(1, batch_tokens // longest) - len(rows)
+    if rows and room < min(len(waiting), (room + len(rows)) // 4):
+        return []
+    return [waiting.popleft() for _ in range(min(room, len(waiting)))]
+
+
+def _without_ended(rows: List[_Row], store: Store) -> List[_Row]:
+    """Take ended rows out. The last row takes the place of one, so that rows stay neighbours."""
+    kept = list(rows)
+    for index in reversed(range(len(rows))):
+        if rows[index].writing.ended:
+            last = kept.pop()
+            if index < len(kept):
+                store.copy(len(kept), index, last.position)
+                kept[index] = last
+    return kept
 
 
 def _most_guessed(rows: int) -> int:
     """How many tokens to guess for each answer: in a large batch a wasted one costs its full price,
     where a small one waits for the weights anyway.
     """
-    return 12 if rows < 4 else 8
-
-
-def _choose(row: _Row, scores: torch.Tensor) -> int:
-    """Write on as far as the guesses hold, and one token beyond. How many of them held."""
-    guesses = row.run[len(row.run) - row.guessed :]
-    for held, guess in enumerate(guesses):
-        if row.writing.choose(scores[held]) != guess or row.writing.ended:
-            return held
-    row.writing.choose(scores[-1])
-    return len(guesses)
-
-
-def _pack(cache: DynamicCache, mask: torch.Tensor) -> torch.Tensor:
-    """Take masked places out of the cache, where they are many. Attention does not mind the order
-    of the others, since each has its position in it.
-    """
-    used = int(mask.sum(1).max())
-    if mask.shape[1] * (1 - _WASTE) <= used:
-        return mask
-    order = mask.argsort(dim=1, descending=True, stable=True)[:, :used]
-    for layer in cache.layers:
-        _, heads, _, size = layer.keys.shape
-        index = order[:, None, :, None].expand(-1, heads, -1, size)
-        layer.keys, layer.values = layer.keys.gather(2, index), layer.values.gather(2, index)
-    return mask.gather(1, order)
+    return 16 if rows < 4 else 8

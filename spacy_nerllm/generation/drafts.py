@@ -1,61 +1,40 @@
 """Guess how an answer goes on: most of it is copied from the text, or forced by its form.
 
 A wrong guess costs no more than having checked it (see `copying`), so that simple rules serve: the
-rest of a name that has begun, the punctuation that must follow, the type that names of such a shape
-were given before, then the next name of the text.
+rest of a name that has begun, the punctuation that must follow, the type that such names were given
+before, then the next name of the text.
 """
 
 import json
 import re
-from collections import Counter, defaultdict
-from typing import Any, DefaultDict, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from .types_seen import Mention, TypeMemory
 
 # Capitalised words and numbers in a row, with the small words that stand within names.
-_WORD = r"(?:[^\W\d_a-zß-öø-ÿ]|\d)[\w'’.,:/%&-]*"
-_NAME = re.compile(rf"{_WORD}(?: (?:(?:of|the|de|del|la|von|van|der) )*{_WORD})*")
+_WORD = r"(?:[^\W\d_a-zß-öø-ÿ]|\d|[@#]\w)[\w'’.,:/%&-]*"
+_NAME = re.compile(rf"{_WORD}(?: (?:(?:of|the|for the|on the|de|del|la|von|van|der) )*{_WORD})*")
+
+# Capitalised for the start of a sentence alone.
+_STARTS = frozenset(
+    "a after also although an and as at because before both but by during each for from he her his "
+    "how however i if in into it its many most my no of on one or other our she since so some such "
+    "that the their then there these they this those to under until we what when where which while "
+    "who with you your am an auf aus bei das dem den der des die ein eine er es für im in ist mit "
+    "nach sie und vom von vor wir zu zum zur a al con de del el en esta este la las lo los para "
+    "pero por que se sin su un una y".split()
+)
+
+_SENTENCE_START = re.compile(r"(?:^|[.!?:\n\"“])\s*\Z")
 
 _STRING = r'"((?:[^"\\]|\\.)*)"'
 _PAIR = re.compile(rf"(?:\{{|, ){_STRING}: {_STRING}")
 _KEY = re.compile(_STRING)
+
+# An answer that is no map is copied from itself, where so many tokens are the same.
+_REPEATED = 3
+
 _EDGES = ".,:;’'"
-
-
-class TypeMemory:
-    """Which types names of a shape were given, over all answers so far."""
-
-    def __init__(self) -> None:
-        self._counts: DefaultDict[str, Counter] = defaultdict(Counter)
-
-    def add(self, surface: str, type_: str) -> None:
-        """Remember a pair.
-
-        surface (str): A name.
-        type_ (str): The type it was given.
-        """
-        self._counts[_shape(surface)][type_] += 1
-
-    def guess(self, surface: str, types: Optional[Sequence[str]], begun: str) -> str:
-        """Guess the type of a name.
-
-        surface (str): The name.
-        types (Optional[Sequence[str]]): The types to choose from, or None for open types.
-        begun (str): How the type begins.
-        RETURNS (str): The most frequent type that fits, else what has begun.
-        """
-        known = [type_ for type_, _ in self._counts[_shape(surface)].most_common()]
-        for type_ in (*known, *(types or ())):
-            if type_.startswith(begun) and (types is None or type_ in types):
-                return type_
-        return begun
-
-
-def _shape(surface: str) -> str:
-    """The kinds of its characters, repetitions once: "Ada Lovelace" is "Aa Aa"."""
-    kinds = (
-        "A" if char.isupper() else "a" if char.isalpha() else "0" if char.isdigit() else char
-        for char in surface
-    )
-    return re.sub(r"(.)\1+", r"\1", "".join(kinds))[:12]
 
 
 class _Begun(NamedTuple):
@@ -82,10 +61,12 @@ class Drafter:
         self._types = types
         self._memory = memory
         self._names = [match.span() for match in _NAME.finditer(text)]
-        self._pairs: Dict[str, str] = {}
+        self._starts = [_behind_article(text, *name) for name in self._names]
+        self._pairs: List[Tuple[str, str]] = []
+        self._known: Dict[str, str] = {}
         # How far in the text the last name stood.
         self._reached = 0
-        self._last_token: Optional[int] = None
+        self._tokens: List[int] = []
         # The last whole pair, and what is written behind it.
         self._before = ""
         self._tail = ""
@@ -96,15 +77,25 @@ class Drafter:
         token (int): Its id.
         piece (str): What it writes.
         """
-        self._last_token = token
+        self._tokens.append(token)
+        behind_pair = bool(self._pairs) and not self._tail
         self._tail += piece
         pair = _PAIR.match(self._tail) if '"' in piece else None
         if pair:
             key, type_ = _unescape(pair[1]), _unescape(pair[2])
             self._before, self._tail = self._tail[: pair.end()], self._tail[pair.end() :]
-            self._memory.add(key, type_)
-            self._pairs[key] = type_
+            self._memory.add(self._mention(key, self._pairs), type_)
+            self._pairs.append((key, type_))
+            self._known[key] = type_
             self._reached = self._behind(key, self._reached)
+        # What ends a pair and what follows may be one token.
+        if self._tail and (pair or behind_pair):
+            self._learn_end()
+
+    def _learn_end(self) -> None:
+        """Whether answers end behind the last name of their text is a habit of the adapter's."""
+        if self._next_key(self._reached, self._pairs) is None:
+            self._memory.add_end(self._tail.startswith("}"))
 
     def propose(self, most: int) -> List[int]:
         """Guess the next tokens.
@@ -113,14 +104,26 @@ class Drafter:
         RETURNS (List[int]): Their ids, or none where nothing can be guessed.
         """
         rest = self._rest()
-        if most <= 0 or not rest:
-            return []
+        if not rest:
+            return self._repeat()[: max(0, most)]
         # Encoded with what stands before, since one token may hold the end of it.
         written = self._encode(self._before + self._tail)
         whole = self._encode(self._before + self._tail + rest)
-        joined = whole[: len(written)] != written or written[-1:] != [self._last_token]
+        joined = whole[: len(written)] != written or written[-1:] != self._tokens[-1:]
         drafted = self._encode(rest) if joined and written else whole[len(written) :]
-        return drafted[:most]
+        if rest.endswith("}"):
+            drafted.append(self._tokenizer.eos_token_id)
+        return drafted[: max(0, most)]
+
+    def _repeat(self) -> List[int]:
+        """What followed the last tokens when they were written before."""
+        if self._tail.startswith("}"):
+            return [self._tokenizer.eos_token_id]
+        last = self._tokens[-_REPEATED:]
+        for start in range(len(self._tokens) - _REPEATED - 1, -1, -1):
+            if self._tokens[start : start + _REPEATED] == last:
+                return self._tokens[start + _REPEATED :]
+        return []
 
     def _encode(self, text: str) -> List[int]:
         return self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
@@ -129,19 +132,26 @@ class Drafter:
 
     def _rest(self) -> str:
         """What should follow: the pair at hand to its end, and the next one."""
+        if self._tail.startswith("}"):
+            return ""
         opening = ", " if self._before else "{"
         begun = self._begun(opening)
         key = begun.key if begun.whole else self._key(begun.key)
         if key is None:
             guess = "}" if self._before else "{}"
         else:
-            guess = opening + self._pair(key, begun.type)
-            reached = self._behind(key, self._reached)
-            after = self._next_name(reached, {*self._pairs, key})
-            guess += "}" if after is None else ", " + self._pair(after, "")
+            pair, type_ = self._pair(key, begun.type, self._pairs)
+            pairs = [*self._pairs, (key, type_)]
+            after = self._next_key(self._behind(key, self._reached), pairs)
+            guess = opening + pair
+            if after is None and self._memory.goes_on():
+                after = self._word()
+            guess += "}" if after is None else ", " + self._pair(after, "", pairs)[0]
         return guess[len(self._tail) :] if guess.startswith(self._tail) else ""
 
     def _begun(self, opening: str) -> _Begun:
+        if opening.startswith(self._tail):
+            return _Begun("", False, "")
         body = self._tail.removeprefix(opening)
         key = _KEY.match(body)
         if key is None:
@@ -150,17 +160,30 @@ class Drafter:
         type_ = behind[3:] if behind.startswith(': "') else ""
         return _Begun(_unescape(key[1]), True, _unescape(type_))
 
-    def _pair(self, key: str, begun: str) -> str:
-        type_ = self._memory.guess(key, self._types, begun)
+    def _pair(self, key: str, begun: str, pairs: List[Tuple[str, str]]) -> Tuple[str, str]:
+        """A pair as it would be written, and its type."""
+        type_ = self._known.get(key, "")
+        if not type_ or not type_.startswith(begun):
+            type_ = self._memory.guess(self._mention(key, pairs), self._types, begun)
         # Without a type to guess, what comes before it can be guessed all the same.
-        return f'"{_escape(key)}": "{_escape(type_)}' + ('"' if type_ != begun or begun else "")
+        end = '"' if type_ != begun or begun else ""
+        return f'"{_escape(key)}": "{_escape(type_)}{end}', type_
+
+    def _mention(self, key: str, pairs: List[Tuple[str, str]]) -> Mention:
+        at = self._text.find(key, self._reached)
+        at = at if at >= 0 else self._text.find(key)
+        last = pairs[-1][1] if pairs else ""
+        if at < 0:
+            return Mention(key, "", "", last)
+        end = at + len(key)
+        return Mention(key, self._text[max(0, at - 30) : at], self._text[end : end + 30], last)
 
     def _key(self, begun: str) -> Optional[str]:
         """The name that is written, as far as the text tells, or the next one."""
         if not begun:
-            return self._next_name(self._reached, set(self._pairs))
-        at = self._text.find(begun, self._reached)
-        at = at if at >= 0 else self._text.find(begun)
+            found = self._next_key(self._reached, self._pairs)
+            return found or (self._word() if self._tail else None)
+        at = self._find(begun)
         if at < 0:
             return begun
         end = at + len(begun)
@@ -171,16 +194,49 @@ class Drafter:
         name = self._text[at:end].rstrip(_EDGES)
         return name if len(name) >= len(begun) else begun
 
-    def _next_name(self, reached: int, known: Any) -> Optional[str]:
-        for start, end in self._names:
+    def _find(self, begun: str) -> int:
+        """Where a name that begins so stands: at the start of a word, behind the last name and
+        not written yet, as far as there is such a place.
+        """
+        words = re.compile(
+            rf"(?<!\w){re.escape(begun)}" if begun[0].isalnum() else re.escape(begun)
+        )
+        match = words.search(self._text, self._reached) or words.search(self._text)
+        return match.start() if match else self._text.find(begun)
+
+    def _next_key(self, reached: int, pairs: List[Tuple[str, str]]) -> Optional[str]:
+        """The key behind these pairs: in an answer that repeats itself the one that followed
+        before, else the next name of the text.
+        """
+        keys = [key for key, _ in pairs]
+        if keys and keys[-1] in keys[:-1]:
+            return keys[keys.index(keys[-1]) + 1]
+        known = set(keys)
+        for start, (_, end) in zip(self._starts, self._names, strict=True):
             name = self._text[start:end].rstrip(_EDGES)
-            if start >= reached and name not in known:
+            if start >= reached and name and name not in known:
                 return name
+        return None
+
+    def _word(self) -> Optional[str]:
+        """A word that is no name by its form, behind the last name."""
+        for word in re.finditer(r"\w[\w-]{3,}", self._text[self._reached :]):
+            if word[0].lower() not in _STARTS and word[0] not in self._known:
+                return word[0]
         return None
 
     def _behind(self, name: str, reached: int) -> int:
         at = self._text.find(name, reached)
         return at + len(name) if at >= 0 else reached
+
+
+def _behind_article(text: str, start: int, end: int) -> int:
+    """Where a name begins that starts a sentence with a word that is none."""
+    first = re.match(r"\w+", text[start:end])
+    if first is None or first[0].lower() not in _STARTS or not _SENTENCE_START.search(text[:start]):
+        return start
+    behind = start + first.end()
+    return behind + len(re.match(r"[\W_]*", text[behind:end])[0])
 
 
 def _escape(text: str) -> str:

@@ -6,16 +6,35 @@ from ..entity_map import Prompt
 
 
 def encode_prompt(tokenizer: Any, prompt: Prompt) -> List[int]:
-    """Encode the pieces of a prompt one by one, so that the prefix is the same for every text.
+    """Encode a prompt.
 
-    The text is encoded without special tokens: a text that holds "<|im_end|>" cannot end its turn.
+    tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
+    prompt (Prompt): The prompt.
+    RETURNS (List[int]): Token ids.
+    """
+    return [*encode_prefix(tokenizer, prompt), *encode_rest(tokenizer, prompt)]
+
+
+def encode_prefix(tokenizer: Any, prompt: Prompt) -> List[int]:
+    """Encode what stands before the text. The pieces of a prompt are encoded one by one, so that
+    this one is the same for every text.
+
+    tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
+    prompt (Prompt): The prompt.
+    RETURNS (List[int]): Token ids.
+    """
+    return _encode(tokenizer, prompt.prefix)
+
+
+def encode_rest(tokenizer: Any, prompt: Prompt) -> List[int]:
+    """Encode the text and what follows it. The text is encoded without special tokens: one that
+    holds "<|im_end|>" cannot end its turn.
 
     tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
     prompt (Prompt): The prompt.
     RETURNS (List[int]): Token ids.
     """
     return [
-        *_encode(tokenizer, prompt.prefix),
         *_encode(tokenizer, prompt.text, split_special_tokens=True),
         *_encode(tokenizer, prompt.suffix),
     ]

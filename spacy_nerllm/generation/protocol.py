@@ -61,7 +61,7 @@ class Generator(Protocol):
         prompts (Sequence[Prompt]): The prompts.
         types (Optional[Sequence[str]]): If given, each type in an answer is one of these.
         max_new_tokens (int): The most tokens of one answer.
-        batch_tokens (int): About how many prompt tokens are run at once.
+        batch_tokens (int): About how many tokens of prompts and answers are held at once.
         RETURNS (List[Answer]): An answer for each prompt, in the same order.
         """
         ...

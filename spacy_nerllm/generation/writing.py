@@ -34,28 +34,27 @@ class Writing:
         self._limit = max_new_tokens
         self._drafter = drafter
         self._position = TypePosition(tries) if tries else None
-        self._forbidden = sorted(tries.forbidden) if tries else []
         self._pieces: List[str] = []
         self._logprobs: List[float] = []
         self.tokens: List[int] = []
         self.ended = False
 
-    def choose(self, scores: torch.Tensor) -> int:
+    def choose(self, scores: torch.Tensor, likeliest: int, logprob: float) -> int:
         """Choose the next token.
 
-        scores (torch.Tensor): Of the vocabulary. May be changed.
-        RETURNS (int): Its id.
+        scores (torch.Tensor): Of the vocabulary, of shape (vocabulary).
+        likeliest (int): Id of the likeliest token, where any may stand.
+        logprob (float): Its log-probability.
+        RETURNS (int): The id of the next token.
         """
         allowed = sorted(self._position.allowed or ()) if self._position else []
         if allowed:
             scores = scores[allowed]
-        elif self._forbidden:
-            scores[self._forbidden] = float("-inf")
-        best = int(scores.argmax())
-        self._logprobs.append(float(scores[best] - scores.logsumexp(-1)))
-        token = allowed[best] if allowed else best
-        self._add(token)
-        return token
+            best = int(scores.argmax())
+            likeliest, logprob = allowed[best], float(scores[best] - scores.logsumexp(-1))
+        self._logprobs.append(logprob)
+        self._add(likeliest)
+        return likeliest
 
     def _add(self, token: int) -> None:
         self.tokens.append(token)

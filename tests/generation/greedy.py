@@ -14,18 +14,18 @@ from transformers import (
 
 from spacy_nerllm.entity_map import end_of_news
 from spacy_nerllm.generation.encoding import encode_prompt
-from spacy_nerllm.generation.transformers import TransformersGenerator
+from spacy_nerllm.generation.local import LocalGenerator
 from spacy_nerllm.generation.type_choice import TypePosition, TypeTries
 
 
 def greedy_tokens(
-    generator: TransformersGenerator, text: str, types: Optional[Sequence[str]], limit: int
+    model: Any, generator: LocalGenerator, text: str, types: Optional[Sequence[str]], limit: int
 ) -> Tuple[List[int], List[float]]:
     """Decode one text alone.
 
     RETURNS (Tuple[List[int], List[float]]): Its tokens with their log-probabilities.
     """
-    tokenizer, model = generator._tokenizer, generator._model
+    tokenizer = generator._tokenizer
     prompt = encode_prompt(tokenizer, generator.render(text, types))
     recorder, writer = _LogprobRecorder(), _Writer(tokenizer, 1)
     processors = LogitsProcessorList([recorder])

@@ -8,7 +8,7 @@ import pytest
 from spacy_nerllm.entity_map import FORMAT_VERSION, SYSTEM_PROMPT
 from spacy_nerllm.generation.adapters import AdapterInfo, read_info, write_info
 from spacy_nerllm.generation.checkpoints import Base, resolve_base
-from spacy_nerllm.generation.transformers import TransformersGenerator
+from spacy_nerllm.generation.local import LocalGenerator
 
 BASE = Base("this-base", Path("unused"), "a" * 64)
 
@@ -67,7 +67,7 @@ def test_an_unknown_method_is_refused():
 
 def test_loading_checks_the_base(other_base: Path, tiny_adapter: Path):
     with pytest.raises(ValueError) as caught:
-        TransformersGenerator.load(str(other_base), tiny_adapter, "cpu", "float32")
+        LocalGenerator.load(str(other_base), tiny_adapter, "cpu", "float32")
     assert str(other_base) in str(caught.value) and "tiny-base" in str(caught.value)
 
 

@@ -9,9 +9,18 @@ import torch
 from conftest import SENTENCES
 from greedy import greedy_tokens
 
-from spacy_nerllm.generation.copying import CopyingDecoder
-from spacy_nerllm.generation.encoding import encode_answer, encode_prompt
-from spacy_nerllm.generation.transformers import TransformersGenerator
+from spacy_nerllm.entity_map import Prompt
+from spacy_nerllm.generation.checkpoints import resolve_base
+from spacy_nerllm.generation.copying import CopyingDecoder, Task
+from spacy_nerllm.generation.encoding import (
+    encode_answer,
+    encode_prefix,
+    encode_prompt,
+    encode_rest,
+)
+from spacy_nerllm.generation.local import LocalGenerator
+from spacy_nerllm.generation.merging import merge
+from spacy_nerllm.generation.types_seen import Mention
 from spacy_nerllm.generation.writing import Writing
 
 LABELS = [None, ["person", "place"], ["c++", "#tag", "a: b"]]
@@ -19,8 +28,8 @@ WORDS = " ".join(SENTENCES).split() + ["語言", "😀", "Straße", "naïve", '"
 
 
 @pytest.fixture(scope="module")
-def generator(tiny_base: Any, tiny_adapter: Any) -> TransformersGenerator:
-    return TransformersGenerator.load(str(tiny_base), tiny_adapter, "cpu", "float32")
+def generator(tiny_base: Any, tiny_adapter: Any) -> LocalGenerator:
+    return LocalGenerator.load(str(tiny_base), tiny_adapter, "cpu", "float32")
 
 
 def _texts(count: int, seed: int) -> List[str]:
@@ -28,28 +37,51 @@ def _texts(count: int, seed: int) -> List[str]:
     return [" ".join(chance.choices(WORDS, k=chance.randint(1, 40))) for _ in range(count)]
 
 
-def _write(
-    generator: TransformersGenerator, texts: Sequence[str], types: Optional[List[str]], limit: int
-) -> List[Writing]:
-    writings = [generator._begin(text, types, limit) for text in texts]
-    prompts = [encode_prompt(generator._tokenizer, generator.render(text, types)) for text in texts]
+def _run(
+    decoder: CopyingDecoder,
+    generator: LocalGenerator,
+    writings: Sequence[Writing],
+    texts: Sequence[str],
+    types: Optional[List[str]],
+    batch_tokens: int,
+) -> None:
+    prompts = [generator.render(text, types) for text in texts]
+    tokenizer = generator._tokenizer
+    tasks = [Task(*pair) for pair in zip(writings, _rests(tokenizer, prompts), strict=True)]
+    tries = generator._tries_of(types) if types else None
     with torch.inference_mode():
-        generator._decoder.write(writings, prompts)
-    return writings
+        decoder.write(
+            tasks,
+            encode_prefix(tokenizer, prompts[0]),
+            forbidden=sorted(tries.forbidden) if tries else [],
+            batch_tokens=batch_tokens,
+        )
+
+
+def _rests(tokenizer: Any, prompts: Sequence[Prompt]) -> List[List[int]]:
+    return [encode_rest(tokenizer, prompt) for prompt in prompts]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_base: Any, tiny_adapter: Any) -> Any:
+    return merge(resolve_base(str(tiny_base)), tiny_adapter)
 
 
 @pytest.mark.parametrize("types", LABELS)
-@pytest.mark.parametrize("size", [1, 2, 5, 12])
+@pytest.mark.parametrize("rows", [1, 2, 5, 12])
 def test_tokens_are_those_of_plain_greedy_decoding(
-    generator: TransformersGenerator, types: Optional[List[str]], size: int
+    model: Any, generator: LocalGenerator, types: Optional[List[str]], rows: int
 ):
-    texts = _texts(12, seed=size)
-    for start in range(0, len(texts), size):
-        batch = texts[start : start + size]
-        for text, writing in zip(batch, _write(generator, batch, types, 40), strict=True):
-            tokens, logprobs = greedy_tokens(generator, text, types, 40)
-            assert writing.tokens == tokens
-            assert writing._logprobs == pytest.approx(logprobs, abs=1e-4)
+    texts = _texts(24, seed=rows)
+    longest = max(
+        len(encode_prompt(generator._tokenizer, generator.render(text, types))) for text in texts
+    )
+    writings = [generator._begin(text, types, 40) for text in texts]
+    _run(generator._decoder, generator, writings, texts, types, rows * 2 * longest)
+    for text, writing in zip(texts, writings, strict=True):
+        tokens, logprobs = greedy_tokens(model, generator, text, types, 40)
+        assert writing.tokens == tokens
+        assert writing._logprobs == pytest.approx(logprobs, abs=1e-4)
 
 
 class _Liar:
@@ -70,22 +102,20 @@ class _Liar:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_wrong_guesses_change_nothing(generator: TransformersGenerator, seed: int):
+def test_wrong_guesses_change_nothing(model: Any, generator: LocalGenerator, seed: int):
     chance = random.Random(seed)
     texts = _texts(12, seed)
-    truths = [greedy_tokens(generator, text, None, 60)[0] for text in texts]
+    truths = [greedy_tokens(model, generator, text, None, 60)[0] for text in texts]
     writings = [generator._begin(text, None, 60) for text in texts]
     for writing, truth in zip(writings, truths, strict=True):
         writing._drafter = _Liar(truth, len(generator._tokenizer), chance)
-    prompts = [encode_prompt(generator._tokenizer, generator.render(text, None)) for text in texts]
-    decoder = CopyingDecoder(generator._model)
-    with torch.inference_mode():
-        decoder.write(writings, prompts)
+    decoder = CopyingDecoder(generator._decoder._network)
+    _run(decoder, generator, writings, texts, None, 100_000)
     assert [writing.tokens for writing in writings] == truths
     assert decoder.passes < max(map(len, truths))
 
 
-def test_a_loop_ends_its_own_answer_alone(generator: TransformersGenerator):
+def test_a_loop_ends_its_own_answer_alone(generator: LocalGenerator):
     loop = '{"a": "b"' + ', "a": "b"' * 5
     news = '{"a": "b", "c": "d", "e": "f"}'
     first, second = (generator._begin("", None, 1000) for _ in range(2))
@@ -94,16 +124,16 @@ def test_a_loop_ends_its_own_answer_alone(generator: TransformersGenerator):
             if not writing.ended:
                 scores = torch.full((len(generator._tokenizer),), float("-inf"))
                 scores[token] = 0.0
-                writing.choose(scores)
+                writing.choose(scores, token, 0.0)
     assert first.ended and first.answer().looped
     assert not second.ended and second.answer().text == news
 
 
-def test_what_was_seen_is_guessed(generator: TransformersGenerator):
+def test_what_was_seen_is_guessed(generator: LocalGenerator):
     tokenizer = generator._tokenizer
     text = "Marie Curie was born in Warsaw. Pierre Curie lived in Paris."
-    generator._memory.add("Marie Curie", "person")
-    generator._memory.add("Warsaw", "place")
+    generator._memory.add(Mention("Marie Curie", "", " was", ""), "person")
+    generator._memory.add(Mention("Warsaw", "born in ", ".", "person"), "place")
     answer = (
         '{"Marie Curie": "person", "Warsaw": "place", "Pierre Curie": "person", "Paris": "place"}'
     )
@@ -119,6 +149,6 @@ def test_what_was_seen_is_guessed(generator: TransformersGenerator):
         for token in rest[: right + 1]:
             scores = torch.full((len(tokenizer),), float("-inf"))
             scores[token] = 0.0
-            writing.choose(scores)
+            writing.choose(scores, token, 0.0)
     assert writing.answer().text == answer
     assert passes < len(tokens) / 4

@@ -15,8 +15,10 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from spacy_nerllm.entity_map import read_answer, write_answer
 from spacy_nerllm.generation.encoding import encode_answer
-from spacy_nerllm.generation.transformers import TransformersGenerator
+from spacy_nerllm.generation.local import LocalGenerator
+from spacy_nerllm.generation.network import Network
 from spacy_nerllm.generation.type_choice import TypePosition, TypeTries
+from spacy_nerllm.generation.weights import fuse_weights, shape_of
 
 # What labels and surfaces are made of: what JSON, tokenizers and byte pieces trip over.
 PIECES = ["a", "b", "date", " ", "+", "++", "#", "(", ")", '"', "'", "\\", ":", ",", "{", "}", "/"]
@@ -220,7 +222,7 @@ def test_a_colon_inside_of_a_surface_begins_no_type(tiny_tokenizer: Any):
 
 
 @pytest.fixture(scope="module")
-def babbler(tiny_base: Any) -> TransformersGenerator:
+def babbler(tiny_base: Any) -> LocalGenerator:
     """A random model that writes quotes and colons more than anything else."""
     tokenizer = AutoTokenizer.from_pretrained(tiny_base)
     model = copy.deepcopy(AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32))
@@ -228,10 +230,10 @@ def babbler(tiny_base: Any) -> TransformersGenerator:
     liked = [index for index, part in bytes_of.items() if set(part) <= set(b' ":')]
     with torch.no_grad():
         model.lm_head.weight[liked] *= 3
-    return TransformersGenerator(model, tokenizer, "Find names.")
+    return LocalGenerator(Network(fuse_weights(model), shape_of(model)), tokenizer, "Find names.")
 
 
-def test_a_random_model_answers_with_given_types_alone(babbler: TransformersGenerator):
+def test_a_random_model_answers_with_given_types_alone(babbler: LocalGenerator):
     found: Set[str] = set()
     for labels in (["person", "place of birth"], ["#tag", "c++"], ["語", "(x)", "x"]):
         prompts = [babbler.render(f"Text number {n} of {labels}", labels) for n in range(12)]
@@ -242,7 +244,7 @@ def test_a_random_model_answers_with_given_types_alone(babbler: TransformersGene
     assert len(found) > 3
 
 
-def test_the_mask_does_not_change_what_is_free(babbler: TransformersGenerator):
+def test_the_mask_does_not_change_what_is_free(babbler: LocalGenerator):
     prompts = [babbler.render(f"Text number {n}", ["x"]) for n in range(8)]
     free = babbler.generate(prompts, None, max_new_tokens=30, batch_tokens=4000)
     masked = babbler.generate(prompts, ["x"], max_new_tokens=30, batch_tokens=4000)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from spacy_nerllm.entity_map import FORMAT_VERSION, SYSTEM_PROMPT
 from spacy_nerllm.generation.checkpoints import weights_sha256
-from spacy_nerllm.generation.transformers import TransformersGenerator
+from spacy_nerllm.generation.local import LocalGenerator
 from spacy_nerllm.training.train import TrainSettings, train_adapter
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,7 @@ def test_best_and_last_hold_an_adapter_and_nothing_else(trained: Dict[str, Any],
 @pytest.mark.parametrize("name", ["best", "last"])
 def test_best_and_last_can_be_loaded(trained: Dict[str, Any], tiny_base: Path, name: str):
     adapter = trained["folder"] / name
-    generator = TransformersGenerator.load(str(tiny_base), adapter, "cpu", "float32")
+    generator = LocalGenerator.load(str(tiny_base), adapter, "cpu", "float32")
     prompt = generator.render("Paris was 1.", None)
     [answer] = generator.generate([prompt], None, max_new_tokens=20, batch_tokens=500)
     assert answer.ends

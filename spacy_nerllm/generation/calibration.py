@@ -1,0 +1,63 @@
+"""What a model's matrices read: a few large values make rounding all others to 8 bits coarse."""
+
+from importlib.resources import files
+from typing import Any, Callable, Iterable, Iterator, List
+
+import srsly
+import torch
+from transformers import PreTrainedModel
+
+from ..entity_map import render_prompt, write_answer
+from .encoding import encode_answer, encode_prompt
+from .weights import Weights
+
+_EXAMPLES = files(__package__).joinpath("calibration.jsonl")
+
+
+def example_tokens(tokenizer: Any, system_prompt: str) -> Iterator[List[int]]:
+    """Encode some prompts with their answers, as a model sees them when it tags.
+
+    tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
+    system_prompt (str): The instruction that the adapter was trained with.
+    YIELDS (List[int]): Token ids.
+    """
+    for line in _EXAMPLES.read_text("utf8").splitlines():
+        example = srsly.json_loads(line)
+        prompt = render_prompt(
+            tokenizer, example["text"], example["types"], system_prompt=system_prompt
+        )
+        answer = write_answer(example["entities"].items())
+        yield encode_prompt(tokenizer, prompt) + encode_answer(tokenizer, answer)
+
+
+def measure_peaks(model: PreTrainedModel, examples: Iterable[List[int]]) -> Weights:
+    """Measure the largest absolute value of each feature that a matrix reads.
+
+    model (PreTrainedModel): The model, in float32.
+    examples (Iterable[List[int]]): Token ids to run.
+    RETURNS (Weights): By the matrix's name in `weights.fuse_weights`, such as "3.down", of shape
+        (in). Those that read heads are left out.
+    """
+    peaks: Weights = {}
+    hooks = []
+    for number, layer in enumerate(model.get_decoder().layers):
+        for name, module in (
+            ("qkv", layer.self_attn.q_proj),
+            ("gate_up", layer.mlp.gate_proj),
+            ("down", layer.mlp.down_proj),
+        ):
+            hooks.append(module.register_forward_pre_hook(_watch(f"{number}.{name}", peaks)))
+    with torch.inference_mode():
+        for tokens in examples:
+            model.get_decoder()(input_ids=torch.tensor([tokens]), use_cache=False)
+    for hook in hooks:
+        hook.remove()
+    return peaks
+
+
+def _watch(name: str, peaks: Weights) -> Callable[..., None]:
+    def watch(module: torch.nn.Module, inputs: Any) -> None:
+        peak = inputs[0].abs().flatten(0, -2).amax(0)
+        peaks[name] = torch.maximum(peaks[name], peak) if name in peaks else peak
+
+    return watch

@@ -1,0 +1,116 @@
+"""The backend on this machine: a small language model with a LoRA or DoRA adapter merged in."""
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+import torch
+from transformers import AutoTokenizer
+
+from ..entity_map import Prompt, render_prompt
+from .adapters import read_info
+from .calibration import example_tokens
+from .checkpoints import resolve_base
+from .copying import CopyingDecoder, Task
+from .drafts import Drafter, TypeMemory
+from .encoding import encode_prefix, encode_rest
+from .merging import choose_precision, load_network
+from .network import Network
+from .protocol import Answer
+from .type_choice import TypeTries
+from .writing import Writing
+
+
+class LocalGenerator:
+    """Generates on this machine. Implements `protocol.Generator`."""
+
+    def __init__(self, network: Network, tokenizer: Any, system_prompt: str) -> None:
+        """network (Network): The model, its adapter merged.
+        tokenizer (PreTrainedTokenizerBase): Its tokenizer.
+        system_prompt (str): The instruction that the adapter was trained with.
+        """
+        self._tokenizer = tokenizer
+        self._system_prompt = system_prompt
+        self._decoder = CopyingDecoder(network)
+        self._memory = TypeMemory()
+        self._tries: Dict[Sequence[str], TypeTries] = {}
+        self.context_length = network.shape.context_length
+
+    @classmethod
+    def load(
+        cls, base: str, adapter: Path, device: str, dtype: str, quantize: str = "auto"
+    ) -> "LocalGenerator":
+        """Load a base model with an adapter merged into it.
+
+        base (str): "smollm2-135m", a folder or a Hub id.
+        adapter (Path): The adapter's folder.
+        device (str): "auto" for the GPU if there is one, or a device of torch.
+        dtype (str): "auto" for bfloat16 on a GPU that has it and float32 elsewhere, or a dtype of
+            torch by name.
+        quantize (str): "int8", "int4" or "none" for the matrices; "auto" for "int8" on the CPU if
+            dtype is "auto" too.
+        RETURNS (LocalGenerator): The generator.
+        RAISES (OSError): If base or adapter cannot be had.
+        RAISES (ValueError): If the adapter is of another base or format, or the base of a family
+            that cannot be run.
+        """
+        found = resolve_base(base)
+        info = read_info(adapter, found)
+        tokenizer = AutoTokenizer.from_pretrained(found.path)
+        precision = choose_precision(device, dtype, quantize)
+        examples = example_tokens(tokenizer, info.system_prompt)
+        network = load_network(found, adapter, precision, examples)
+        return cls(network, tokenizer, info.system_prompt)
+
+    def render(self, text: str, types: Optional[Sequence[str]]) -> Prompt:
+        """As `protocol.Generator.render`."""
+        return render_prompt(self._tokenizer, text, types, system_prompt=self._system_prompt)
+
+    def token_starts(self, text: str) -> List[int]:
+        """As `protocol.Generator.token_starts`."""
+        encoded = self._tokenizer(
+            text,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=True,
+        )
+        return [start for start, _ in encoded["offset_mapping"]]
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        types: Optional[Sequence[str]],
+        *,
+        max_new_tokens: int,
+        batch_tokens: int,
+    ) -> List[Answer]:
+        """As `protocol.Generator.generate`."""
+        if not prompts:
+            return []
+        tries = None if types is None else self._tries_of(types)
+        tasks = [
+            Task(
+                self._begin(prompt.text, types, max_new_tokens),
+                encode_rest(self._tokenizer, prompt),
+            )
+            for prompt in prompts
+        ]
+        with torch.inference_mode():
+            self._decoder.write(
+                tasks,
+                # The same for all: it comes from instruction and types.
+                encode_prefix(self._tokenizer, prompts[0]),
+                forbidden=sorted(tries.forbidden) if tries else [],
+                batch_tokens=batch_tokens,
+            )
+        return [task.writing.answer() for task in tasks]
+
+    def _begin(self, text: str, types: Optional[Sequence[str]], max_new_tokens: int) -> Writing:
+        tries = None if types is None else self._tries_of(types)
+        drafter = Drafter(self._tokenizer, text, types, self._memory)
+        return Writing(self._tokenizer, drafter, tries, max_new_tokens)
+
+    def _tries_of(self, types: Sequence[str]) -> TypeTries:
+        key = tuple(types)
+        if key not in self._tries:
+            self._tries[key] = TypeTries(self._tokenizer, key)
+        return self._tries[key]

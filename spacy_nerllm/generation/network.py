@@ -1,0 +1,214 @@
+"""Runs a model of Llama's kind over runs of tokens of many rows at once, in few operations.
+
+The tokens of all rows stand one behind the other, so that none is padding; only attention sees
+rows. Each operation on two cores costs some microseconds whatever its size: they are as few as
+the model allows.
+"""
+
+from typing import Callable, NamedTuple, Optional, Sequence
+
+import torch
+from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
+
+from .projections import Dense, Embedding, Int8, Int8ByToken, Projection
+from .store import Store
+from .weights import Shape, Weights
+
+
+class Layer(NamedTuple):
+    """A layer of a model.
+
+    attention_norm (torch.Tensor): Weights of the norm before attention.
+    qkv (Projection): To queries, keys and values.
+    head_norm (Optional[torch.Tensor]): Weights of the norms of queries and keys, of shape
+        (heads + kv_heads, head_size), if it has them.
+    attention_out (Projection): From the heads.
+    mlp_norm (torch.Tensor): Weights of the norm before the MLP.
+    gate_up (Projection): To the MLP's gate and its values.
+    down (Projection): From the MLP.
+    """
+
+    attention_norm: torch.Tensor
+    qkv: Projection
+    head_norm: Optional[torch.Tensor]
+    attention_out: Projection
+    mlp_norm: torch.Tensor
+    gate_up: Projection
+    down: Projection
+
+
+class Run(NamedTuple):
+    """New tokens of a row.
+
+    tokens (Sequence[int]): Their ids.
+    start (int): Position of the first.
+    """
+
+    tokens: Sequence[int]
+    start: int
+
+
+class _Pass(NamedTuple):
+    """Where the tokens of a pass stand.
+
+    rows (torch.Tensor): Row of each token.
+    positions (torch.Tensor): Position of each token.
+    padded (torch.Tensor): Token at each place of each run, of shape (runs, longest).
+    flat (torch.Tensor): Index of each token in `padded`, seen as one row.
+    mask (torch.Tensor): What each query must not see, of shape (runs, 1, groups * longest, places).
+    cos (torch.Tensor): Of shape (tokens, 1, head_size).
+    sin (torch.Tensor): Of shape (tokens, 1, head_size / 2).
+    """
+
+    rows: torch.Tensor
+    positions: torch.Tensor
+    padded: torch.Tensor
+    flat: torch.Tensor
+    mask: torch.Tensor
+    cos: torch.Tensor
+    sin: torch.Tensor
+
+
+class Network:
+    """A model. Its weights may be quantised: it knows only what they do."""
+
+    def __init__(self, weights: Weights, shape: Shape) -> None:
+        """weights (Weights): See `weights.fuse_weights`; matrices may be in 8 bits.
+        shape (Shape): Its shape.
+        """
+        self.shape = shape
+        self._layers = [_layer(weights, number) for number in range(shape.layers)]
+        self._embed = Embedding(weights["embedding"], weights.get("embedding.scales"))
+        self._head = _projection(weights, "head" if "head" in weights else "embedding")
+        self._norm = weights["norm"]
+        # Of rotary positions (Su et al., 2021, https://arxiv.org/abs/2104.09864).
+        self._frequencies = weights["frequencies"]
+        self.device = self._norm.device
+
+    def new_store(self) -> Store:
+        """RETURNS (Store): An empty store."""
+        shape = self.shape
+        return Store(
+            shape.layers, shape.kv_heads, shape.head_size, self._norm.dtype, self._norm.device
+        )
+
+    def states(self, runs: Sequence[Run], store: Store, first: int) -> torch.Tensor:
+        """Run the layers over new tokens, and store their keys and values.
+
+        runs (Sequence[Run]): Those of neighbouring rows.
+        store (Store): What came before them.
+        first (int): The row of the first run.
+        RETURNS (torch.Tensor): States behind the last layer, of shape (tokens, hidden).
+        """
+        store.reserve(first + len(runs), max(run.start + len(run.tokens) for run in runs))
+        plan = self._plan(runs, first)
+        tokens = [token for run in runs for token in run.tokens]
+        states = self._embed(torch.tensor(tokens, device=self.device))
+        for number, layer in enumerate(self._layers):
+            attended = self._attend(number, layer, states, plan, store, first)
+            states = states + layer.attention_out(attended)
+            states = states + self._mlp(layer, states)
+        return states
+
+    def scores(self, states: torch.Tensor) -> torch.Tensor:
+        """RETURNS (torch.Tensor): Scores of what follows, of shape (states, vocabulary), float32.
+
+        states (torch.Tensor): From `states`, of shape (states, hidden).
+        """
+        return self._head(self._normed(states, self._norm)).float()
+
+    def _plan(self, runs: Sequence[Run], first: int) -> _Pass:
+        lengths = torch.tensor([len(run.tokens) for run in runs], device=self.device)
+        starts = torch.tensor([run.start for run in runs], device=self.device)
+        longest = int(lengths.max())
+        steps = torch.arange(longest, device=self.device)
+        inside = steps < lengths[:, None]
+        padded = (lengths.cumsum(0) - lengths)[:, None] + steps
+        at = starts[:, None] + steps
+        places = torch.arange(int((starts + lengths).max()), device=self.device)
+        unseen = places > at[:, :, None]
+        groups = self.shape.heads // self.shape.kv_heads
+        mask = torch.zeros(unseen.shape, dtype=self._norm.dtype, device=self.device)
+        mask = mask.masked_fill_(unseen, float("-inf")).repeat(1, groups, 1)[:, None]
+        rows = torch.arange(first, first + len(runs), device=self.device)
+        positions = at[inside]
+        angles = positions[:, None, None] * self._frequencies
+        cos, sin = (wave * self.shape.rope_scale for wave in (angles.cos(), angles.sin()))
+        return _Pass(
+            rows=rows[:, None].expand(-1, longest)[inside],
+            positions=positions,
+            # Behind a run stands any token.
+            padded=padded.clamp(max=int(lengths.sum()) - 1),
+            flat=inside.flatten().nonzero().squeeze(1),
+            mask=mask,
+            cos=torch.cat([cos, cos], dim=-1).to(self._norm.dtype),
+            sin=sin.to(self._norm.dtype),
+        )
+
+    def _attend(
+        self, number: int, layer: Layer, states: torch.Tensor, plan: _Pass, store: Store, first: int
+    ) -> torch.Tensor:
+        shape = self.shape
+        projected = layer.qkv(self._normed(states, layer.attention_norm))
+        projected = projected.view(len(states), -1, shape.head_size)
+        turning = projected[:, : shape.heads + shape.kv_heads]
+        values = projected[:, shape.heads + shape.kv_heads :]
+        if layer.head_norm is not None:
+            turning = rms_norm(turning, (shape.head_size,), eps=shape.epsilon) * layer.head_norm
+        turned = _turn(turning, plan.cos, plan.sin)
+        store.put(number, plan.rows, plan.positions, turned[:, shape.heads :], values)
+        keys, values = store.view(number, first, len(plan.padded), plan.mask.shape[-1])
+        return self._mix(turned[:, : shape.heads], keys, values, plan)
+
+    def _mix(
+        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, plan: _Pass
+    ) -> torch.Tensor:
+        """Attention. The heads that share a key stand below each other as if they were one run, so
+        that no key is repeated.
+        """
+        shape = self.shape
+        runs, longest = plan.padded.shape
+        groups = shape.heads // shape.kv_heads
+        split = (runs, longest, shape.kv_heads, groups, shape.head_size)
+        padded = queries[plan.padded.flatten()].view(split).permute(0, 2, 3, 1, 4)
+        joined = padded.reshape(runs, shape.kv_heads, groups * longest, shape.head_size)
+        mixed = scaled_dot_product_attention(joined, keys, values, attn_mask=plan.mask)
+        mixed = mixed.view(runs, shape.kv_heads, groups, longest, shape.head_size)
+        mixed = mixed.permute(0, 3, 1, 2, 4).reshape(runs * longest, -1)
+        return mixed[plan.flat]
+
+    def _mlp(self, layer: Layer, states: torch.Tensor) -> torch.Tensor:
+        both = layer.gate_up(self._normed(states, layer.mlp_norm))
+        gate, up = both.chunk(2, dim=-1)
+        return layer.down(silu(gate).mul_(up))
+
+    def _normed(self, states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return rms_norm(states, weight.shape, weight, self.shape.epsilon)
+
+
+def _turn(heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Turn pairs of features by the angles of their position. The pairs are half a head apart."""
+    turned = heads * cos
+    half = heads.shape[-1] // 2
+    turned[..., :half].addcmul_(heads[..., half:], sin, value=-1)
+    turned[..., half:].addcmul_(heads[..., :half], sin)
+    return turned
+
+
+def _layer(weights: Weights, number: int) -> Layer:
+    return Layer(
+        attention_norm=weights[f"{number}.attention_norm"],
+        qkv=_projection(weights, f"{number}.qkv"),
+        head_norm=weights.get(f"{number}.head_norm"),
+        attention_out=_projection(weights, f"{number}.attention_out"),
+        mlp_norm=weights[f"{number}.mlp_norm"],
+        gate_up=_projection(weights, f"{number}.gate_up"),
+        down=_projection(weights, f"{number}.down", Int8ByToken),
+    )
+
+
+def _projection(
+    weights: Weights, name: str, in_8_bits: Callable[..., Projection] = Int8
+) -> Projection:
+    matrix, scales, bias = (weights.get(key) for key in (name, f"{name}.scales", f"{name}.bias"))
+    return Dense(matrix, bias) if scales is None else in_8_bits(matrix, scales, bias)

@@ -1,0 +1,91 @@
+"""Matrices as what they do to states: as they are, or in 8 bits on the CPU."""
+
+import platform
+import warnings
+from typing import Callable, Optional
+
+import torch
+from torch.nn.functional import linear
+
+# On x86 without VNNI, pairs of products are added in 16 bits, and 8 bits times 8 would overflow.
+_ADDS_IN_16_BITS = platform.machine() in ("x86_64", "AMD64") and not (
+    torch.cpu.get_capabilities().get("avx512_vnni")
+)
+
+Projection = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Dense:
+    """Multiplies with a matrix."""
+
+    def __init__(self, weight: torch.Tensor, bias: Optional[torch.Tensor] = None) -> None:
+        """weight (torch.Tensor): Of shape (out, in).
+        bias (Optional[torch.Tensor]): Of shape (out).
+        """
+        self._weight = weight
+        self._bias = bias
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        return linear(states, self._weight, self._bias)
+
+
+class Int8:
+    """Multiplies states, rounded to 8 bits with one scale for all, with a matrix of integers."""
+
+    def __init__(
+        self, weight: torch.Tensor, scales: torch.Tensor, bias: Optional[torch.Tensor] = None
+    ) -> None:
+        """weight (torch.Tensor): Integers from -127 to 127, of shape (out, in).
+        scales (torch.Tensor): Of the rows, float32, of shape (out).
+        bias (Optional[torch.Tensor]): Of shape (out).
+        """
+        if _ADDS_IN_16_BITS:
+            weight, scales = (weight / 2).round().to(torch.int8), scales * 2
+        with warnings.catch_warnings():
+            # Torch will replace its quantised tensors one day; here they only carry the integers
+            # to where they are packed.
+            warnings.simplefilter("ignore")
+            zeros = torch.zeros(len(scales), dtype=torch.long)
+            matrix = torch._make_per_channel_quantized_tensor(weight, scales, zeros, 0)
+        self._packed = torch.ops.quantized.linear_prepack(matrix, bias)
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        return torch.ops.quantized.linear_dynamic(states, self._packed)
+
+
+class Int8ByToken:
+    """The same for states of very different size, such as those inside of an MLP: each has a scale
+    of its own, so that a large one does not make the others coarse.
+    """
+
+    def __init__(
+        self, weight: torch.Tensor, scales: torch.Tensor, bias: Optional[torch.Tensor] = None
+    ) -> None:
+        """weight (torch.Tensor): Integers from -127 to 127, of shape (out, in).
+        scales (torch.Tensor): Of the rows, float32, of shape (out).
+        bias (Optional[torch.Tensor]): Of shape (out).
+        """
+        self._multiply = Int8(weight, scales)
+        self._bias = bias
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        peaks = torch.linalg.vector_norm(states, float("inf"), dim=-1, keepdim=True)
+        peaks = peaks.clamp_(min=torch.finfo(torch.float32).tiny)
+        product = self._multiply(states / peaks).mul_(peaks)
+        return product if self._bias is None else product.add_(self._bias)
+
+
+class Embedding:
+    """Looks up rows of a matrix."""
+
+    def __init__(self, weight: torch.Tensor, scales: Optional[torch.Tensor] = None) -> None:
+        """weight (torch.Tensor): Of shape (vocabulary, hidden).
+        scales (Optional[torch.Tensor]): Of the rows, if they are integers.
+        """
+        self._weight = weight
+        self._scales = scales
+
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        if self._scales is None:
+            return self._weight[ids]
+        return self._weight[ids] * self._scales[ids, None]

@@ -1,0 +1,109 @@
+"""Weights in 8 or 4 bits.
+
+A matrix "name" becomes "name" in integers with "name.scales". In 8 bits a row has one scale (its
+largest value becomes 127). In 4 bits each group of 32 columns has a scale and a least value, as in
+GGUF's Q4_1; embeddings, which are looked up and not summed over, stay in 8.
+"""
+
+from typing import Literal
+
+import torch
+
+from .weights import Weights
+
+Bits = Literal["int8", "int4"]
+
+# Those of the layers end so.
+_MATRICES = ("qkv", "attention_out", "gate_up", "down")
+_EMBEDDINGS = ("embedding", "head")
+_NORM_BEFORE = {"qkv": "attention_norm", "gate_up": "mlp_norm"}
+
+_GROUP = 32
+
+
+def smooth(weights: Weights, peaks: Weights) -> Weights:
+    """Make features that reach far smaller, and the columns that read them larger by as much: the
+    answers stay, and fewer digits are lost in 8 bits (SmoothQuant, Xiao et al., 2023,
+    https://arxiv.org/abs/2211.10438). It costs nothing, since norms and the MLP's `up` scale too.
+
+    weights (Weights): In float32, see `weights.fuse_weights`.
+    peaks (Weights): See `calibration.measure_peaks`.
+    RETURNS (Weights): The weights, scaled.
+    """
+    scaled = dict(weights)
+    for name, peak in peaks.items():
+        number, _, part = name.rpartition(".")
+        columns = weights[name].abs().amax(0)
+        # What is always zero has nothing to lose.
+        factors = (peak.clamp(min=1e-4) / columns.clamp(min=1e-4)).sqrt()
+        scaled[name] = scaled[name] * factors
+        if part == "down":
+            gate, up = scaled[f"{number}.gate_up"].chunk(2)
+            scaled[f"{number}.gate_up"] = torch.cat([gate, up / factors[:, None]])
+        else:
+            norm = f"{number}.{_NORM_BEFORE[part]}"
+            scaled[norm] = scaled[norm] / factors
+    return scaled
+
+
+def quantize(weights: Weights, bits: Bits) -> Weights:
+    """Round the matrices of a model.
+
+    weights (Weights): In float32, see `weights.fuse_weights`.
+    bits (Bits): "int8" or "int4".
+    RETURNS (Weights): The weights to store.
+    """
+    quantized: Weights = {}
+    for name, tensor in weights.items():
+        part = name.rpartition(".")[2]
+        if part in _MATRICES and bits == "int4":
+            quantized.update(_to_int4(name, tensor))
+        elif part in _MATRICES + _EMBEDDINGS:
+            quantized.update(_to_int8(name, tensor))
+        else:
+            quantized[name] = tensor
+    return quantized
+
+
+def widen(weights: Weights) -> Weights:
+    """Make 8-bit matrices of those in 4 bits: torch multiplies those faster on every processor.
+
+    weights (Weights): From `quantize`.
+    RETURNS (Weights): The weights as `quantize` makes them in 8 bits.
+    """
+    widened = dict(weights)
+    for name, lowest in weights.items():
+        if name.endswith(".lowest"):
+            matrix = name.removesuffix(".lowest")
+            scales = weights[f"{matrix}.scales"]
+            widened.update(_to_int8(matrix, _from_int4(weights[matrix], scales, lowest)))
+            del widened[name]
+    return widened
+
+
+def _to_int8(name: str, matrix: torch.Tensor) -> Weights:
+    scales = matrix.abs().amax(1).clamp(min=torch.finfo(torch.float32).tiny) / 127
+    integers = (matrix / scales[:, None]).round().to(torch.int8)
+    return {name: integers, f"{name}.scales": scales}
+
+
+def _to_int4(name: str, matrix: torch.Tensor) -> Weights:
+    groups = _grouped(matrix)
+    lowest = groups.amin(-1).half()
+    scales = ((groups.amax(-1) - lowest) / 15).clamp(min=1e-7).half()
+    steps = (groups - lowest[..., None].float()) / scales[..., None].float()
+    integers = steps.round().clamp(0, 15).to(torch.uint8).flatten(1)
+    packed = integers[:, 0::2] | integers[:, 1::2] << 4
+    return {name: packed, f"{name}.scales": scales, f"{name}.lowest": lowest}
+
+
+def _from_int4(packed: torch.Tensor, scales: torch.Tensor, lowest: torch.Tensor) -> torch.Tensor:
+    integers = torch.stack([packed & 15, packed >> 4], dim=-1).flatten(1)
+    groups = _grouped(integers.float())
+    return (groups * scales[..., None].float() + lowest[..., None].float()).flatten(1)
+
+
+def _grouped(matrix: torch.Tensor) -> torch.Tensor:
+    """Of shape (out, groups, columns); a width that is no multiple has one group to a row."""
+    width = matrix.shape[1]
+    return matrix.unflatten(1, (-1, _GROUP if width % _GROUP == 0 else width))

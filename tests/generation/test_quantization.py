@@ -1,0 +1,154 @@
+"""Quantised weights are close to what they were, are made once, and are made again if damaged."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_nerllm.generation.calibration import example_tokens, measure_peaks
+from spacy_nerllm.generation.checkpoints import resolve_base
+from spacy_nerllm.generation.local import LocalGenerator
+from spacy_nerllm.generation.merging import choose_precision, merge
+from spacy_nerllm.generation.network import Network, Run
+from spacy_nerllm.generation.projections import Int8, Int8ByToken
+from spacy_nerllm.generation.quantization import quantize, smooth, widen
+from spacy_nerllm.generation.weights import fuse_weights, shape_of
+
+SIZES = st.tuples(st.integers(1, 9), st.sampled_from([2, 30, 32, 64]), st.integers(0, 99))
+
+
+def _matrix(rows: int, columns: int, seed: int) -> torch.Tensor:
+    return torch.randn((rows, columns), generator=torch.Generator().manual_seed(seed))
+
+
+@given(SIZES)
+def test_8_bits_are_off_by_half_a_step_at_the_most(size: Any):
+    matrix = _matrix(*size)
+    stored = quantize({"0.down": matrix}, "int8")
+    scales = stored["0.down.scales"][:, None]
+    assert stored["0.down"].dtype == torch.int8
+    assert ((stored["0.down"] * scales - matrix).abs() <= scales * 0.501).all()
+
+
+@given(SIZES)
+def test_4_bits_are_off_by_about_half_a_step_of_their_group(size: Any):
+    matrix = _matrix(*size)
+    stored = quantize({"0.down": matrix}, "int4")
+    assert stored["0.down"].dtype == torch.uint8
+    assert stored["0.down"].numel() * 2 == matrix.numel()
+    wide = widen(stored)
+    back = wide["0.down"] * wide["0.down.scales"][:, None]
+    # Half a step of 4 bits, half a step of 8, and what float16 loses of scale and least value.
+    step = (matrix.amax(1) - matrix.amin(1)) / 15
+    assert ((back - matrix).abs() <= step[:, None] * 0.62 + 0.01).all()
+
+
+def test_a_row_of_zeros_stays_one():
+    zeros = torch.zeros((3, 64))
+    for bits in ("int8", "int4"):
+        assert not widen(quantize({"0.qkv": zeros}, bits))["0.qkv"].any()
+
+
+@pytest.mark.parametrize("kind", [Int8, Int8ByToken])
+def test_products_are_close(kind: Any):
+    matrix, states, bias = _matrix(48, 64, 0), _matrix(7, 64, 1), _matrix(1, 48, 2)[0]
+    stored = quantize({"0.down": matrix}, "int8")
+    product = kind(stored["0.down"], stored["0.down.scales"], bias)(states)
+    # One that overflowed would be far off.
+    assert (product - (states @ matrix.T + bias)).abs().max() < 0.5
+
+
+def test_a_state_by_token_does_not_depend_on_its_neighbours():
+    stored = quantize({"0.down": _matrix(48, 64, 0)}, "int8")
+    projection = Int8ByToken(stored["0.down"], stored["0.down.scales"])
+    states = _matrix(2, 64, 1)
+    torch.testing.assert_close(
+        projection(torch.cat([states, states[:1] * 1000]))[:2], projection(states), atol=0.2, rtol=0
+    )
+
+
+def test_smoothing_changes_no_score(tiny_base: Path, tiny_adapter: Path, tiny_tokenizer: Any):
+    model = merge(resolve_base(str(tiny_base)), tiny_adapter)
+    examples = list(example_tokens(tiny_tokenizer, "Find names."))
+    peaks = measure_peaks(model, examples)
+    assert len(peaks) == 3 * model.config.num_hidden_layers
+    plain = fuse_weights(model)
+    networks = [Network(weights, shape_of(model)) for weights in (plain, smooth(plain, peaks))]
+    with torch.inference_mode():
+        before, after = (
+            network.scores(network.states([Run(examples[0], 0)], network.new_store(), 0))
+            for network in networks
+        )
+    torch.testing.assert_close(before, after, atol=1e-3, rtol=1e-3)
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("SPACY_NERLLM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "quantized"
+
+
+def _load(base: Path, adapter: Path, bits: str) -> LocalGenerator:
+    return LocalGenerator.load(str(base), adapter, "cpu", "auto", bits)
+
+
+@pytest.mark.parametrize("bits", ["int8", "int4"])
+def test_it_is_merged_once(
+    tiny_base: Path,
+    tiny_adapter: Path,
+    cache: Path,
+    bits: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    first = _load(tiny_base, tiny_adapter, bits)
+    monkeypatch.setattr("spacy_nerllm.generation.merging.merge", None)
+    again = _load(tiny_base, tiny_adapter, bits)
+    prompts = [first.render("Marie Curie was born in Warsaw.", None)]
+    answers = [
+        generator.generate(prompts, None, max_new_tokens=20, batch_tokens=1000)
+        for generator in (first, again)
+    ]
+    assert answers[0] == answers[1]
+
+
+def test_what_is_damaged_is_made_again(tiny_base: Path, tiny_adapter: Path, cache: Path):
+    _load(tiny_base, tiny_adapter, "int8")
+    (model,) = cache.glob("*/model.safetensors")
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-1])
+    _load(tiny_base, tiny_adapter, "int8")
+    assert model.read_bytes() == whole
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(
+    tiny_base: Path,
+    tiny_adapter: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    def refuse(*arguments: Any) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr("spacy_nerllm.generation.merging.keep", refuse)
+    _load(tiny_base, tiny_adapter, "int8")
+    assert "SPACY_NERLLM_CACHE" in caplog.text
+
+
+def test_precision_follows_the_settings():
+    assert choose_precision("cpu", "auto", "auto") == ("cpu", torch.float32, "int8")
+    assert choose_precision("cpu", "float32", "auto") == ("cpu", torch.float32, None)
+    assert choose_precision("cpu", "auto", "none") == ("cpu", torch.float32, None)
+    assert choose_precision("cpu", "float32", "int4") == ("cpu", torch.float32, "int4")
+    assert choose_precision("cuda", "bfloat16", "auto") == ("cuda", torch.bfloat16, None)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype"), [("cuda", "auto"), ("cpu", "bfloat16"), ("mps", "float32")]
+)
+def test_quantising_elsewhere_is_refused(device: str, dtype: str):
+    with pytest.raises(ValueError, match="quantize='int8'"):
+        choose_precision(device, dtype, "int8")
