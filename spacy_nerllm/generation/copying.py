@@ -18,6 +18,12 @@ from .writing import Writing
 # For so many starts of prompts, each with its own types, keys and values are kept.
 _PREFIXES_KEPT = 4
 
+# Room in a row is made in steps of so many tokens.
+_STEP = 64
+
+# How many tokens are guessed for one answer at the most.
+_MOST_GUESSED = 16
+
 
 class Task(NamedTuple):
     """An answer to write.
@@ -37,17 +43,21 @@ class _Row:
     run (List[int]): The tokens of the next pass: some that are certain, then those guessed.
     guessed (int): How many are guessed.
     position (int): Of the first token of the run.
-    expected (int): About how many tokens prompt and answer will have: an answer is about as long
-        as the text.
     """
 
     def __init__(self, task: Task, start: int) -> None:
         self.writing = task.writing
         self.position = start
-        self.expected = start + 2 * len(task.prompt)
         self.run: List[int] = []
         self.guessed = 0
         self._certain = task.prompt
+        # An answer is about as long as the text.
+        self._expected = start + 2 * len(task.prompt)
+
+    @property
+    def expected(self) -> int:
+        """RETURNS (int): How many tokens prompt and answer will have, as far as is known."""
+        return max(self._expected, self.position + len(self._certain) + _MOST_GUESSED)
 
     def guess(self, most: int) -> Run:
         guesses = self.writing.propose(most)
@@ -97,27 +107,31 @@ class CopyingDecoder:
         batch_tokens (int): About how many tokens of prompts and answers are held at once.
         """
         waiting = deque(sorted((_Row(task, len(prefix)) for task in tasks), key=_longest_first))
-        store = self._network.new_store()
-        started = self._prefix(prefix) if prefix else store
         blocked = torch.tensor(forbidden, dtype=torch.long, device=self._network.device)
+        store = self._network.new_store(0, 0)
         rows: List[_Row] = []
-        prepared = 0
         while waiting or rows:
             entering = _next_in(waiting, rows, batch_tokens)
             first = len(rows) if entering else 0
-            if first + len(entering) > prepared:
-                store.reserve(first + len(entering), len(prefix))
-                store.fill(prepared, started, len(prefix))
-                prepared = first + len(entering)
             rows += entering
+            self._make_room(store, rows, prefix)
             self._pass(entering or rows, store, first, blocked, len(rows))
             rows = _without_ended(rows, store)
+
+    def _make_room(self, store: Store, rows: List[_Row], prefix: Sequence[int]) -> None:
+        """For all rows, and the prefix in each new one."""
+        had = store.rows
+        longest = max(row.expected for row in rows)
+        if len(rows) > had or longest > store.places:
+            store.resize(len(rows), -(-longest // _STEP) * _STEP)
+        if prefix and len(rows) > had:
+            store.fill(had, self._prefix(prefix), len(prefix))
 
     def _prefix(self, tokens: Sequence[int]) -> Store:
         """Keys and values of the start of prompts, as a row of their own."""
         key = tuple(tokens)
         if key not in self._prefixes:
-            store = self._network.new_store()
+            store = self._network.new_store(1, len(tokens))
             self._network.states([Run(tokens, 0)], store, 0)
             self._prefixes[key] = store
         self._prefixes.move_to_end(key)
@@ -155,13 +169,19 @@ def _longest_first(row: _Row) -> int:
     return -row.expected
 
 
+def _rows_at_once(longest: _Row, batch_tokens: int) -> int:
+    return max(1, batch_tokens // longest.expected)
+
+
 def _next_in(waiting: Deque[_Row], rows: List[_Row], batch_tokens: int) -> List[_Row]:
     """Take the next rows in, where there is room for them: several at once, since each time the
     others have to wait.
     """
-    longest = max((row.expected for row in (*rows, *waiting)), default=1)
-    room = max(1, batch_tokens // longest) - len(rows)
-    if rows and room < min(len(waiting), (room + len(rows)) // 4):
+    if not waiting:
+        return []
+    most = _rows_at_once(max((*rows, waiting[0]), key=lambda row: row.expected), batch_tokens)
+    room = most - len(rows)
+    if rows and room < min(len(waiting), max(1, most // 4)):
         return []
     return [waiting.popleft() for _ in range(min(room, len(waiting)))]
 
@@ -182,4 +202,4 @@ def _most_guessed(rows: int) -> int:
     """How many tokens to guess for each answer: in a large batch a wasted one costs its full price,
     where a small one waits for the weights anyway.
     """
-    return 16 if rows < 4 else 8
+    return _MOST_GUESSED if rows < 4 else 8

@@ -18,7 +18,7 @@ from .cache import cache_dir, file_sha256, keep
 from .calibration import measure_peaks
 from .checkpoints import Base
 from .network import Network
-from .quantization import Bits, quantize, smooth, widen
+from .quantization import Bits, is_packed, quantize, smooth, widen
 from .weights import Shape, Weights, check_family, fuse_weights, shape_of
 
 logger = logging.getLogger("spacy_nerllm")
@@ -166,4 +166,8 @@ def _read(folder: Path) -> Tuple[Weights, Shape]:
 
     with safe_open(folder / _FILE, framework="pt") as file:
         shape = Shape(**json.loads(file.metadata()["shape"]))
-        return {name: file.get_tensor(name) for name in file.keys()}, shape
+        weights = {name: file.get_tensor(name) for name in file.keys()}
+    # What is used as it is gets memory of its own, so that the file can be let go.
+    return {
+        name: tensor if is_packed(name) else tensor.clone() for name, tensor in weights.items()
+    }, shape

@@ -5,12 +5,12 @@ rows. Each operation on two cores costs some microseconds whatever its size: the
 the model allows.
 """
 
-from typing import Callable, NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import torch
 from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 
-from .projections import Dense, Embedding, Int8, Int8ByToken, Projection
+from .projections import Dense, Embedding, Int8, Projection
 from .store import Store
 from .weights import Shape, Weights
 
@@ -85,11 +85,15 @@ class Network:
         self._frequencies = weights["frequencies"]
         self.device = self._norm.device
 
-    def new_store(self) -> Store:
-        """RETURNS (Store): An empty store."""
-        shape = self.shape
+    def new_store(self, rows: int, places: int) -> Store:
+        """RETURNS (Store): An empty store.
+
+        rows (int): How many rows there are at the most.
+        places (int): How many tokens a row has at the most.
+        """
+        shape, norm = self.shape, self._norm
         return Store(
-            shape.layers, shape.kv_heads, shape.head_size, self._norm.dtype, self._norm.device
+            shape.layers, rows, shape.kv_heads, places, shape.head_size, norm.dtype, norm.device
         )
 
     def states(self, runs: Sequence[Run], store: Store, first: int) -> torch.Tensor:
@@ -100,7 +104,6 @@ class Network:
         first (int): The row of the first run.
         RETURNS (torch.Tensor): States behind the last layer, of shape (tokens, hidden).
         """
-        store.reserve(first + len(runs), max(run.start + len(run.tokens) for run in runs))
         plan = self._plan(runs, first)
         tokens = [token for run in runs for token in run.tokens]
         states = self._embed(torch.tensor(tokens, device=self.device))
@@ -203,12 +206,10 @@ def _layer(weights: Weights, number: int) -> Layer:
         attention_out=_projection(weights, f"{number}.attention_out"),
         mlp_norm=weights[f"{number}.mlp_norm"],
         gate_up=_projection(weights, f"{number}.gate_up"),
-        down=_projection(weights, f"{number}.down", Int8ByToken),
+        down=_projection(weights, f"{number}.down"),
     )
 
 
-def _projection(
-    weights: Weights, name: str, in_8_bits: Callable[..., Projection] = Int8
-) -> Projection:
+def _projection(weights: Weights, name: str) -> Projection:
     matrix, scales, bias = (weights.get(key) for key in (name, f"{name}.scales", f"{name}.bias"))
-    return Dense(matrix, bias) if scales is None else in_8_bits(matrix, scales, bias)
+    return Dense(matrix, bias) if scales is None else Int8(matrix, scales, bias)

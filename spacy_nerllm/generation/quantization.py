@@ -81,6 +81,14 @@ def widen(weights: Weights) -> Weights:
     return widened
 
 
+def is_packed(name: str) -> bool:
+    """RETURNS (bool): Whether a matrix is brought into another form before it is used.
+
+    name (str): Its name.
+    """
+    return name.rpartition(".")[2] in _MATRICES
+
+
 def _to_int8(name: str, matrix: torch.Tensor) -> Weights:
     scales = matrix.abs().amax(1).clamp(min=torch.finfo(torch.float32).tiny) / 127
     integers = (matrix / scales[:, None]).round().to(torch.int8)

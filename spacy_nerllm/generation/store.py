@@ -1,14 +1,8 @@
 """Keys and values of the rows of a batch: that of position p of row r is at place p of row r."""
 
-from typing import List, Tuple
+from typing import Tuple
 
 import torch
-
-# Places are added in steps of so many.
-_STEP = 64
-
-# Keys and values of one layer, each of shape (rows, heads, places, size).
-Layer = Tuple[torch.Tensor, torch.Tensor]
 
 
 class Store:
@@ -17,30 +11,56 @@ class Store:
     """
 
     def __init__(
-        self, layers: int, heads: int, size: int, dtype: torch.dtype, device: torch.device
+        self,
+        layers: int,
+        rows: int,
+        heads: int,
+        places: int,
+        size: int,
+        dtype: torch.dtype,
+        device: torch.device,
     ) -> None:
         """layers (int): How many layers the model has.
+        rows (int): How many rows there are at the most.
         heads (int): How many heads keys and values have.
+        places (int): How many positions a row has.
         size (int): Size of a head.
         dtype (torch.dtype): Of keys and values.
         device (torch.device): Where they are.
         """
-        empty = torch.empty((0, heads, 0, size), dtype=dtype, device=device)
-        self._layers: List[Layer] = [(empty, empty)] * layers
+        # Keys and values of each layer. Zeros, since what is masked must still be a number.
+        self._layers = [
+            torch.zeros((2, rows, heads, places, size), dtype=dtype, device=device)
+            for _ in range(layers)
+        ]
 
-    def reserve(self, rows: int, places: int) -> None:
-        """Make sure that there is room. What is stored stays.
+    @property
+    def rows(self) -> int:
+        """RETURNS (int): How many rows there are."""
+        return self._layers[0].shape[1]
+
+    @property
+    def places(self) -> int:
+        """RETURNS (int): How many positions a row has."""
+        return self._layers[0].shape[3]
+
+    def resize(self, rows: int, places: int) -> None:
+        """Make room, or take it back. What is stored in rows and places that stay is kept.
 
         rows (int): For how many rows.
-        places (int): For how many positions in each.
+        places (int): For how many positions of each.
         """
-        had = self._layers[0][0]
-        if rows <= had.shape[0] and places <= had.shape[2]:
-            return
-        rows, places = max(rows, had.shape[0]), max(-(-places // _STEP) * _STEP, had.shape[2])
+        kept = (
+            slice(None),
+            slice(min(rows, self.rows)),
+            slice(None),
+            slice(min(places, self.places)),
+        )
         # Layer by layer, so that little is there twice.
         for number, layer in enumerate(self._layers):
-            self._layers[number] = tuple(_grown(tensor, rows, places) for tensor in layer)
+            resized = layer.new_zeros((2, rows, layer.shape[2], places, layer.shape[4]))
+            resized[kept] = layer[kept]
+            self._layers[number] = resized
 
     def put(
         self,
@@ -62,17 +82,19 @@ class Store:
         stored_keys[rows, :, positions] = keys
         stored_values[rows, :, positions] = values
 
-    def view(self, layer: int, first: int, rows: int, places: int) -> Layer:
-        """RETURNS (Layer): The first places of some rows.
+    def view(
+        self, layer: int, first: int, rows: int, places: int
+    ) -> Tuple[torch.Tensor, torch.Tensor]:
+        """RETURNS (Tuple[torch.Tensor, torch.Tensor]): Keys and values at the first places of some
+            rows, each of shape (rows, heads, places, size).
 
         layer (int): Of which layer.
         first (int): The first row.
         rows (int): How many.
         places (int): How many places of each.
         """
-        keys, values = self._layers[layer]
-        part = slice(first, first + rows)
-        return keys[part, :, :places], values[part, :, :places]
+        keys, values = self._layers[layer][:, first : first + rows, :, :places]
+        return keys, values
 
     def fill(self, first: int, source: "Store", places: int) -> None:
         """Copy the first places of the first row of another store over those of some rows.
@@ -82,8 +104,7 @@ class Store:
         places (int): How many places.
         """
         for layer, from_layer in zip(self._layers, source._layers, strict=True):
-            for tensor, from_tensor in zip(layer, from_layer, strict=True):
-                tensor[first:, :, :places] = from_tensor[:1, :, :places]
+            layer[:, first:, :, :places] = from_layer[:, :1, :, :places]
 
     def copy(self, source: int, target: int, places: int) -> None:
         """Copy the first places of a row over those of another.
@@ -93,13 +114,4 @@ class Store:
         places (int): How many.
         """
         for layer in self._layers:
-            for tensor in layer:
-                tensor[target, :, :places] = tensor[source, :, :places]
-
-
-def _grown(tensor: torch.Tensor, rows: int, places: int) -> torch.Tensor:
-    had_rows, heads, had_places, size = tensor.shape
-    # Not empty: a place that was never written is masked, but what it holds must be a number.
-    grown = tensor.new_zeros((rows, heads, places, size))
-    grown[:had_rows, :, :had_places] = tensor
-    return grown
+            layer[:, target, :, :places] = layer[:, source, :, :places]

@@ -204,7 +204,9 @@ def test_the_model_runs_in_the_dtype_that_was_asked_for(
 ):
     loaded = LocalGenerator.load(str(tiny_base), tiny_adapter, "cpu", name)
     network = loaded._decoder._network
-    assert network.states([Run([1, 2, 3], 0)], network.new_store(), 0).dtype == getattr(torch, name)
+    assert network.states([Run([1, 2, 3], 0)], network.new_store(4, 200), 0).dtype == getattr(
+        torch, name
+    )
 
 
 def test_token_starts_are_those_of_the_text(generator: LocalGenerator):

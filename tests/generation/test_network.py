@@ -42,7 +42,7 @@ def test_scores_are_those_of_transformers(kind: str):
     network = Network(fuse_weights(model), shape_of(model))
     chance = random.Random(0)
     rows = [chance.choices(range(100), k=length) for length in (40, 17, 64, 5)]
-    store = network.new_store()
+    store = network.new_store(4, 200)
     done = [0] * len(rows)
     with torch.inference_mode():
         expected = [model(torch.tensor([row])).logits[0] for row in rows]
@@ -65,7 +65,7 @@ def test_rows_behind_others_and_copied_ones_go_on_as_they_were():
     model = _model("qwen3")
     network = Network(fuse_weights(model), shape_of(model))
     row = list(range(3, 50))
-    store = network.new_store()
+    store = network.new_store(4, 200)
     with torch.inference_mode():
         network.states([Run([1, 2], 0), Run([4], 0)], store, 0)
         network.states([Run(row[:30], 0)], store, 2)
