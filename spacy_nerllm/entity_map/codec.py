@@ -7,6 +7,7 @@ every complete pair is salvaged, and the result says so.
 import json
 import re
 from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from unicodedata import normalize
 
 # One token of an answer: a string (cut by the end of the answer where it never
 # closes), or any other character. Matches at every position and never backtracks
@@ -15,7 +16,8 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?P<close>"|\\?\Z)|\S', re.DOTALL)
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-# So many pairs in a row that repeat earlier surfaces are a loop: greedy decoding never leaves it.
+# So many pairs in a row that repeat earlier surfaces, or name what the text has not, are a loop:
+# greedy decoding hardly ever leaves it.
 _LOOP = 4
 
 
@@ -96,22 +98,29 @@ def read_answer(answer: str) -> EntityMap:
     return EntityMap(pairs, not _is_strict(answer), conflicts)
 
 
-def end_of_news(answer: str) -> Optional[int]:
+def end_of_news(answer: str, text: str) -> Optional[int]:
     """Find where an answer that is still being written fell into a loop.
 
     answer (str): The answer so far.
-    RETURNS (Optional[int]): The offset after its last pair with a new surface, if the four
-        complete pairs or more behind it all repeat earlier surfaces; otherwise None.
+    text (str): The text that it is about.
+    RETURNS (Optional[int]): The offset after its last pair with news, a new surface that the text
+        has, if the four complete pairs or more behind it have none; otherwise None.
     """
     seen = set()
+    words = _plain(text)
     end = repeats = 0
     for pair in _scan_pairs(answer):
-        if pair.surface in seen:
+        if pair.surface in seen or _plain(pair.surface) not in words:
             repeats += 1
         else:
             seen.add(pair.surface)
             end, repeats = pair.end, 0
     return end if repeats >= _LOOP else None
+
+
+def _plain(text: str) -> str:
+    """Without what differs between a text and the surfaces that stand in it, see `align`."""
+    return " ".join(normalize("NFC", text).split())
 
 
 def _is_strict(answer: str) -> bool:

@@ -107,7 +107,7 @@ class LocalGenerator:
     def _begin(self, text: str, types: Optional[Sequence[str]], max_new_tokens: int) -> Writing:
         tries = None if types is None else self._tries_of(types)
         drafter = Drafter(self._tokenizer, text, types, self._memory)
-        return Writing(self._tokenizer, drafter, tries, max_new_tokens)
+        return Writing(self._tokenizer, text, drafter, tries, max_new_tokens)
 
     def _tries_of(self, types: Sequence[str]) -> TypeTries:
         key = tuple(types)

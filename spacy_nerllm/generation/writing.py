@@ -21,15 +21,22 @@ class Writing:
     """
 
     def __init__(
-        self, tokenizer: Any, drafter: Drafter, tries: Optional[TypeTries], max_new_tokens: int
+        self,
+        tokenizer: Any,
+        text: str,
+        drafter: Drafter,
+        tries: Optional[TypeTries],
+        max_new_tokens: int,
     ) -> None:
         """tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
+        text (str): The text that the answer is about.
         drafter (Drafter): Guesses what follows.
         tries (Optional[TypeTries]): Of the given types, or None for open types.
         max_new_tokens (int): The most tokens.
         """
         self._backend = tokenizer.backend_tokenizer
         self._stream = DecodeStream(skip_special_tokens=True)
+        self._text = text
         self._end = tokenizer.eos_token_id
         self._limit = max_new_tokens
         self._drafter = drafter
@@ -66,7 +73,7 @@ class Writing:
             self._position.add(token, piece)
         self._pieces.append(piece)
         # A pair is complete with a quote.
-        looped = '"' in piece and end_of_news("".join(self._pieces)) is not None
+        looped = '"' in piece and end_of_news("".join(self._pieces), self._text) is not None
         self.ended = token == self._end or looped or len(self.tokens) == self._limit
 
     def propose(self, most: int) -> List[int]:
@@ -83,7 +90,7 @@ class Writing:
         length = len(self.tokens) - complete
         text = "".join(self._pieces)
         ends = list(accumulate(map(len, self._pieces[:length])))
-        end = end_of_news(text)
+        end = end_of_news(text, self._text)
         if end is None:
             return Answer(text, ends, self._logprobs[:length], complete)
         kept = bisect_left(ends, end) + 1

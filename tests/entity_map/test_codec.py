@@ -238,18 +238,32 @@ def looping(news, repeats):
     return "{" + ", ".join(pairs)
 
 
+NEWS = "x, y, z, new"
+
+
 def test_four_repeated_pairs_in_a_row_are_a_loop():
     answer = looping(news=3, repeats=4)
-    assert answer[: end_of_news(answer)] == looping(news=3, repeats=0)
+    assert answer[: end_of_news(answer, NEWS)] == looping(news=3, repeats=0)
 
 
 @pytest.mark.parametrize("repeats", [0, 1, 3])
 def test_fewer_repeated_pairs_are_none(repeats):
-    assert end_of_news(looping(news=3, repeats=repeats)) is None
+    assert end_of_news(looping(news=3, repeats=repeats), NEWS) is None
 
 
 def test_a_new_surface_ends_a_run_of_repeated_ones():
-    assert end_of_news(looping(1, 3) + ', "new": "a", "x": "a"') is None
+    assert end_of_news(looping(1, 3) + ', "new": "a", "x": "a"', NEWS) is None
+
+
+def test_four_surfaces_in_a_row_that_the_text_has_not_are_a_loop():
+    counting = "".join(f', "{number}": "year"' for number in range(2001, 2005))
+    assert end_of_news(looping(2, 0) + counting, NEWS) == len(looping(2, 0))
+    assert end_of_news(looping(2, 0) + counting, f"{NEWS} 2004") is None
+
+
+def test_a_surface_is_no_news_only_where_it_cannot_be_placed():
+    written = '{"a": "x", "New York": "x", "caf\u00e9": "x", "b": "x"'
+    assert end_of_news(written, "New\n York, cafe\u0301") is None
 
 
 def test_half_of_a_surrogate_pair_is_no_string():

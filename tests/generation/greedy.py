@@ -27,7 +27,7 @@ def greedy_tokens(
     """
     tokenizer = generator._tokenizer
     prompt = encode_prompt(tokenizer, generator.render(text, types))
-    recorder, writer = _LogprobRecorder(), _Writer(tokenizer, 1)
+    recorder, writer = _LogprobRecorder(), _Writer(tokenizer, [text])
     processors = LogitsProcessorList([recorder])
     if types is not None:
         processors.insert(0, _TypeChoice(TypeTries(tokenizer, types), writer))
@@ -71,10 +71,11 @@ class _Writer(StoppingCriteria):
     pieces (List[List[str]]): For each answer, what each of its tokens wrote.
     """
 
-    def __init__(self, tokenizer: Any, answers: int) -> None:
+    def __init__(self, tokenizer: Any, texts: Sequence[str]) -> None:
+        self._texts = texts
         self._backend = tokenizer.backend_tokenizer
-        self._streams = [DecodeStream(skip_special_tokens=True) for _ in range(answers)]
-        self.pieces: List[List[str]] = [[] for _ in range(answers)]
+        self._streams = [DecodeStream(skip_special_tokens=True) for _ in texts]
+        self.pieces: List[List[str]] = [[] for _ in texts]
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
         ended = [self._add(row, token) for row, token in enumerate(input_ids[:, -1].tolist())]
@@ -84,7 +85,7 @@ class _Writer(StoppingCriteria):
         piece = self._streams[row].step(self._backend, token) or ""
         self.pieces[row].append(piece)
         # A pair is complete with a quote.
-        return '"' in piece and end_of_news("".join(self.pieces[row])) is not None
+        return '"' in piece and end_of_news("".join(self.pieces[row]), self._texts[row]) is not None
 
 
 class _TypeChoice(LogitsProcessor):

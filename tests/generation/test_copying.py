@@ -118,7 +118,7 @@ def test_wrong_guesses_change_nothing(model: Any, generator: LocalGenerator, see
 def test_a_loop_ends_its_own_answer_alone(generator: LocalGenerator):
     loop = '{"a": "b"' + ', "a": "b"' * 5
     news = '{"a": "b", "c": "d", "e": "f"}'
-    first, second = (generator._begin("", None, 1000) for _ in range(2))
+    first, second = (generator._begin("a, c, e", None, 1000) for _ in range(2))
     for writing, answer in ((first, loop), (second, news)):
         for token in generator._tokenizer(answer, add_special_tokens=False)["input_ids"]:
             if not writing.ended:

@@ -90,9 +90,9 @@ def test_each_token_has_one_end_and_one_logprob(generator: LocalGenerator):
         assert all(logprob <= 0 and math.isfinite(logprob) for logprob in answer.logprobs)
 
 
-def _rigged(generator: LocalGenerator, tokens: List[int]) -> Answer:
+def _rigged(generator: LocalGenerator, tokens: List[int], text: str = "") -> Answer:
     """Reads tokens as if the model had been certain of them."""
-    writing = generator._begin("", None, max_new_tokens=1000)
+    writing = generator._begin(text, None, max_new_tokens=1000)
     for token in tokens:
         if not writing.ended:
             scores = torch.full((len(generator._tokenizer),), float("-inf"))
@@ -241,7 +241,7 @@ def test_an_answer_that_only_repeats_itself_is_cut_and_closed(generator: LocalGe
     news = '{"Ada": "person", "Bo": "person"'
     loop = news + ', "Ada": "person"' * 5
     tokens = generator._tokenizer(loop, add_special_tokens=False)["input_ids"]
-    answer = _rigged(generator, tokens)
+    answer = _rigged(generator, tokens, "Ada and Bo")
     assert answer.text == news + "}"
     assert answer.looped and answer.complete
     assert len(answer.ends) == len(answer.logprobs) < len(tokens)
