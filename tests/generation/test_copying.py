@@ -7,7 +7,7 @@ from typing import Any, List, Optional, Sequence
 import pytest
 import torch
 from conftest import SENTENCES
-from greedy import greedy_tokens
+from greedy import Greedy, decode_greedily
 
 from spacy_nerllm.entity_map import Prompt
 from spacy_nerllm.generation.checkpoints import resolve_base
@@ -62,6 +62,13 @@ def _rests(tokenizer: Any, prompts: Sequence[Prompt]) -> List[List[int]]:
     return [encode_rest(tokenizer, prompt) for prompt in prompts]
 
 
+def _greedy(
+    model: Any, generator: LocalGenerator, text: str, types: Optional[List[str]], limit: int
+) -> Greedy:
+    prompt = generator.render(text, types)
+    return decode_greedily(model, generator._tokenizer, [prompt], types, limit)[0]
+
+
 @pytest.fixture(scope="module")
 def model(tiny_base: Any, tiny_adapter: Any) -> Any:
     return merge(resolve_base(str(tiny_base)), tiny_adapter)
@@ -79,9 +86,17 @@ def test_tokens_are_those_of_plain_greedy_decoding(
     writings = [generator._begin(text, types, 40) for text in texts]
     _run(generator._decoder, generator, writings, texts, types, rows * 2 * longest)
     for text, writing in zip(texts, writings, strict=True):
-        tokens, logprobs = greedy_tokens(model, generator, text, types, 40)
-        assert writing.tokens == tokens
-        assert writing._logprobs == pytest.approx(logprobs, abs=1e-4)
+        plain = _greedy(model, generator, text, types, 40)
+        assert writing.tokens == plain.tokens
+        assert writing._logprobs == pytest.approx(plain.logprobs, abs=1e-4)
+
+
+def test_plain_greedy_decoding_is_the_same_in_batches(model: Any, generator: LocalGenerator):
+    texts = _texts(6, seed=0)
+    prompts = [generator.render(text, None) for text in texts]
+    batch = decode_greedily(model, generator._tokenizer, prompts, None, 40)
+    for text, answer in zip(texts, batch, strict=True):
+        assert answer.tokens == _greedy(model, generator, text, None, 40).tokens
 
 
 class _Liar:
@@ -105,7 +120,7 @@ class _Liar:
 def test_wrong_guesses_change_nothing(model: Any, generator: LocalGenerator, seed: int):
     chance = random.Random(seed)
     texts = _texts(12, seed)
-    truths = [greedy_tokens(model, generator, text, None, 60)[0] for text in texts]
+    truths = [_greedy(model, generator, text, None, 60).tokens for text in texts]
     writings = [generator._begin(text, None, 60) for text in texts]
     for writing, truth in zip(writings, truths, strict=True):
         writing._drafter = _Liar(truth, len(generator._tokenizer), chance)

@@ -1,0 +1,262 @@
+"""Speed of tagging with given types, beside what it is made of and what one would take instead.
+
+All rows tag the same texts with the types of their corpus, each in a process of its own:
+
+    generate, one by one    transformers' `generate`, greedy, float32, under the same constraint
+    generate, 16 at once    the same in batches
+    nerllm float32          the component with dtype="float32"
+    nerllm                  the component as it is shipped
+    prompts alone, ...      one pass over whole prompts in batches: what reading costs
+    GLiNER ... shape        encoders with random weights, see encoders.py
+    en_core_web_sm          spaCy's own, if it is installed
+
+Ratios are the result. Each round measures all rows, so that a slow minute of the machine spoils one
+round of three.
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any, Callable, Dict, List, NamedTuple, Optional
+
+import srsly
+import torch
+import typer
+from corpora import machine, read_texts
+from greedy import decode_greedily
+from spacy.util import minibatch
+from wasabi import msg
+
+import spacy_nerllm.component  # noqa: F401 (registers the factory where nothing is installed)
+from spacy_nerllm.entity_map import read_answer
+from spacy_nerllm.generation.checkpoints import resolve_adapter, resolve_base
+from spacy_nerllm.generation.encoding import encode_prompt
+from spacy_nerllm.generation.local import LocalGenerator
+from spacy_nerllm.generation.merging import merge
+from spacy_nerllm.generation.network import Run
+
+CROSSNER = [f"crossner_{name}" for name in ("ai", "literature", "music", "politics", "science")]
+BATCH = 16
+BATCH_TOKENS = 4096
+LIMIT = 512
+# Texts of each corpus that are also tagged one by one, for the latency of a sentence.
+SINGLES = 6
+THREADS = 2
+
+PLAIN = "generate, one by one"
+SHIPPED = "nerllm"
+
+
+class Measured(NamedTuple):
+    """What a row did.
+
+    seconds (float): For all texts.
+    tokens (int): Of the answers; of the prompts where there is none.
+    passes (int): Forward passes over all texts one by one, or 0.
+    entities (int): Surfaces found one by one.
+    latencies (List[float]): Seconds of each text alone.
+    """
+
+    seconds: float
+    tokens: int
+    passes: int = 0
+    entities: int = 0
+    latencies: List[float] = []
+
+
+class Corpus(NamedTuple):
+    """Texts with their types."""
+
+    name: str
+    labels: List[str]
+    texts: List[str]
+
+
+def load(dtype: str) -> LocalGenerator:
+    return LocalGenerator.load("smollm2-135m", resolve_adapter("default"), "cpu", dtype)
+
+
+def generate(corpora: List[Corpus], size: int) -> Measured:
+    generator = load("float32")
+    model = merge(resolve_base("smollm2-135m"), resolve_adapter("default"))
+    seconds, tokens, latencies = 0.0, 0, []
+    for corpus in corpora:
+        texts = sorted(corpus.texts, key=len)
+        for batch in minibatch(texts, size):
+            prompts = [generator.render(text, corpus.labels) for text in batch]
+            begin = time.perf_counter()
+            answers = decode_greedily(model, generator._tokenizer, prompts, corpus.labels, LIMIT)
+            seconds += time.perf_counter() - begin
+            tokens += sum(len(answer.tokens) for answer in answers)
+            if size == 1:
+                latencies.append(time.perf_counter() - begin)
+    return Measured(seconds, tokens, latencies=latencies)
+
+
+def tag(corpora: List[Corpus], dtype: str) -> Measured:
+    generator = load(dtype)
+    decoder = generator._decoder
+
+    def answer(texts: List[str], labels: List[str]) -> List[Any]:
+        prompts = [generator.render(text, labels) for text in texts]
+        return generator.generate(prompts, labels, max_new_tokens=LIMIT, batch_tokens=BATCH_TOKENS)
+
+    answer(corpora[0].texts[:1], corpora[0].labels)
+    seconds, tokens, entities, latencies, passes = 0.0, 0, 0, [], 0
+    for corpus in corpora:
+        begin = time.perf_counter()
+        answers = answer(corpus.texts, corpus.labels)
+        seconds += time.perf_counter() - begin
+        tokens += sum(len(found.ends) for found in answers)
+    # Afterwards, when the types of this adapter are known: as in a service that has run a while.
+    for corpus in corpora:
+        before = decoder.passes
+        for text in corpus.texts[:SINGLES]:
+            begin = time.perf_counter()
+            (found,) = answer([text], corpus.labels)
+            latencies.append(time.perf_counter() - begin)
+            entities += len(read_answer(found.text).pairs)
+        passes += decoder.passes - before
+    return Measured(seconds, tokens, passes, entities, latencies)
+
+
+def read_prompts(corpora: List[Corpus], dtype: str) -> Measured:
+    generator = load(dtype)
+    network = generator._decoder._network
+    seconds, tokens, latencies = 0.0, 0, []
+    with torch.inference_mode():
+        for corpus in corpora:
+            encoded = [
+                encode_prompt(generator._tokenizer, generator.render(text, corpus.labels))
+                for text in sorted(corpus.texts, key=len)
+            ]
+            for batch in minibatch(encoded, BATCH):
+                begin = time.perf_counter()
+                store = network.new_store(len(batch), max(map(len, batch)))
+                network.states([Run(prompt, 0) for prompt in batch], store, 0)
+                seconds += time.perf_counter() - begin
+                tokens += sum(map(len, batch))
+            for prompt in encoded[:SINGLES]:
+                begin = time.perf_counter()
+                network.states([Run(prompt, 0)], network.new_store(1, len(prompt)), 0)
+                latencies.append(time.perf_counter() - begin)
+    return Measured(seconds, tokens, latencies=latencies)
+
+
+ROWS: Dict[str, Callable[[List[Corpus]], Measured]] = {
+    PLAIN: lambda corpora: generate(corpora, 1),
+    "generate, 16 at once": lambda corpora: generate(corpora, BATCH),
+    "nerllm float32": lambda corpora: tag(corpora, "float32"),
+    SHIPPED: lambda corpora: tag(corpora, "auto"),
+    "prompts alone, float32": lambda corpora: read_prompts(corpora, "float32"),
+    "prompts alone, int8": lambda corpora: read_prompts(corpora, "auto"),
+}
+
+
+def run_row(name: str, job: Path) -> Dict[str, Any]:
+    """Measure a row in this process."""
+    torch.set_num_threads(THREADS)
+    corpora = [Corpus(**corpus) for corpus in srsly.read_json(job)["corpora"]]
+    words = sum(len(text.split()) for corpus in corpora for text in corpus.texts)
+    found = ROWS[name](corpora)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    result = {
+        "row": name,
+        "words_per_second": round(words / found.seconds, 1),
+        "tokens_per_second": round(found.tokens / found.seconds, 1),
+        "peak_rss_mb": round(peak / 1e6),
+    }
+    if found.latencies:
+        cuts = statistics.quantiles(found.latencies, n=20)
+        result["single_p50_ms"] = round(1000 * statistics.median(found.latencies), 1)
+        result["single_p95_ms"] = round(1000 * cuts[-1], 1)
+    if found.entities:
+        result["passes_per_entity"] = round(found.passes / found.entities, 2)
+    return result
+
+
+def run_all(job: Path, encoders: Optional[Path], rows: List[str]) -> List[Dict[str, Any]]:
+    """Measure each row once, in processes of their own."""
+    found = []
+    for name in rows:
+        msg.text(name)
+        command = [sys.executable, __file__, "--job", str(job), "--row", name]
+        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        found.append(json.loads(printed.splitlines()[-1]))
+    if encoders:
+        program = Path(__file__).with_name("encoders.py")
+        printed = subprocess.run(
+            [str(encoders), str(program), str(job)], check=True, stdout=subprocess.PIPE
+        ).stdout
+        found.extend(json.loads(printed))
+    return found
+
+
+def show(rounds: List[List[Dict[str, Any]]]) -> None:
+    """Print medians over the rounds, and what they are times the plain row, with the spread."""
+    table = []
+    for same in zip(*rounds, strict=True):
+        ratios = [
+            row["words_per_second"] / measured[0]["words_per_second"]
+            for row, measured in zip(same, rounds, strict=True)
+        ]
+        middle = [
+            str(statistics.median(row[key] for row in same)) if key in same[0] else ""
+            for key in (
+                "words_per_second",
+                "single_p50_ms",
+                "single_p95_ms",
+                "passes_per_entity",
+                "peak_rss_mb",
+            )
+        ]
+        spread = f"{statistics.median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f})"
+        table.append((same[0]["row"], *middle[:1], spread, *middle[1:]))
+    header = ("row", "words/s", "times plain", "p50 ms", "p95 ms", "passes/entity", "peak MB")
+    msg.table(table, header=header, divider=True, aligns=("l", *"rrrrrr"))
+
+
+def main(
+    data: Annotated[Optional[Path], typer.Argument(help="Folder of corpora, JSONL")] = None,
+    labels: Annotated[Optional[Path], typer.Argument(help="Types of each corpus, JSON")] = None,
+    limit: Annotated[int, typer.Option(help="Texts of each corpus")] = 20,
+    rounds: Annotated[int, typer.Option(help="How often all is measured")] = 3,
+    encoders: Annotated[
+        Optional[Path], typer.Option(help="Python of an environment with gliner, see encoders.py")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where to write the results")] = Path(
+        "benchmarks/speed.json"
+    ),
+    job: Annotated[Optional[Path], typer.Option(hidden=True)] = None,
+    row: Annotated[Optional[str], typer.Option(hidden=True)] = None,
+) -> None:
+    if job and row:
+        print(json.dumps(run_row(row, job)))
+        return
+    if data is None or labels is None:
+        raise typer.BadParameter("Name the folder of corpora and the file of their types.")
+    types = srsly.read_json(labels)
+    corpora = [
+        {
+            "name": name,
+            "labels": types[name],
+            "texts": [text.text for text in read_texts(data / f"{name}.jsonl", limit)],
+        }
+        for name in CROSSNER
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "job.json"
+        settings = {"threads": THREADS, "batch_size": BATCH, "plain": None}
+        srsly.write_json(path, {"corpora": corpora, **settings})
+        measured = [run_all(path, encoders, list(ROWS)) for _ in range(rounds)]
+    srsly.write_json(out, {"machine": machine(), "texts_of_each": limit, "rounds": measured})
+    show(measured)
+
+
+if __name__ == "__main__":
+    typer.run(main)
