@@ -76,6 +76,7 @@ def make_nerllm(
     max_window_tokens: int,
     batch_tokens: int,
     max_new_tokens: int,
+    constrain: bool,
     save_io: bool,
     scorer: Optional[Callable],
 ) -> "NerLLM":
@@ -96,6 +97,7 @@ def make_nerllm(
         max_window_tokens=max_window_tokens,
         batch_tokens=batch_tokens,
         max_new_tokens=max_new_tokens,
+        constrain=constrain,
         save_io=save_io,
         scorer=scorer,
     )

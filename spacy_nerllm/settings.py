@@ -33,6 +33,7 @@ class Settings(BaseModel):
     max_window_tokens (int): Tokens of the base model in one window of a long text.
     batch_tokens (int): About how many tokens of prompts and answers are held at once.
     max_new_tokens (int): The most tokens of one answer.
+    constrain (bool): Let the model write nothing but a strict map of surfaces of the text.
     save_io (bool): Keep prompts and answers in doc.user_data["nerllm_io"].
     """
 
@@ -51,6 +52,7 @@ class Settings(BaseModel):
     max_window_tokens: _Count = 256
     batch_tokens: _Count = 4096
     max_new_tokens: _Count = 512
+    constrain: StrictBool = False
     save_io: StrictBool = False
 
     def rename(self, type_: str) -> str:

@@ -85,6 +85,7 @@ def tag_docs(
             settings.labels,
             max_new_tokens=settings.max_new_tokens,
             batch_tokens=settings.batch_tokens,
+            constrain=settings.constrain,
         )
     )
     predictions = []

@@ -229,6 +229,7 @@ class ScriptedGenerator:
         *,
         max_new_tokens: int,
         batch_tokens: int,
+        constrain: bool = False,
     ) -> List[Answer]:
         self.types = types
         for prompt in prompts:

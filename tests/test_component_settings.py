@@ -26,6 +26,7 @@ def test_the_defaults_are_those_of_the_documentation():
         "max_window_tokens": 256,
         "batch_tokens": 4096,
         "max_new_tokens": 512,
+        "constrain": False,
         "save_io": False,
         "scorer": {"@scorers": "spacy.ner_scorer.v1"},
     }
@@ -59,6 +60,7 @@ GOOD_SETTINGS = [
     ("max_window_tokens", 100),
     ("batch_tokens", 1),
     ("max_new_tokens", 1),
+    ("constrain", True),
     ("save_io", True),
 ]
 

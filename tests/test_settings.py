@@ -30,6 +30,7 @@ def test_settings_are_kept_as_given():
         "max_window_tokens": 100,
         "batch_tokens": 1,
         "max_new_tokens": 7,
+        "constrain": True,
         "save_io": True,
     }
     assert check_settings(**given_).model_dump() == given_

@@ -1,7 +1,8 @@
 """The backend on this machine: a small language model with a LoRA or DoRA adapter merged in."""
 
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 import torch
 from transformers import AutoTokenizer
@@ -10,13 +11,15 @@ from ..entity_map import Prompt, render_prompt
 from .adapters import read_info
 from .calibration import example_tokens
 from .checkpoints import resolve_base
+from .constraint import Constraint, grammar_tokenizer
 from .copying import CopyingDecoder, Task
-from .drafts import Drafter, TypeMemory
+from .drafts import Drafter
 from .encoding import encode_prefix, encode_rest
 from .merging import choose_precision, load_network
 from .network import Network
 from .protocol import Answer
-from .type_choice import TypeTries
+from .type_choice import TypePosition, TypeTries
+from .types_seen import TypeMemory
 from .writing import Writing
 
 
@@ -82,32 +85,47 @@ class LocalGenerator:
         *,
         max_new_tokens: int,
         batch_tokens: int,
+        constrain: bool = False,
     ) -> List[Answer]:
         """As `protocol.Generator.generate`."""
         if not prompts:
             return []
-        tries = None if types is None else self._tries_of(types)
         tasks = [
             Task(
-                self._begin(prompt.text, types, max_new_tokens),
+                self._begin(prompt.text, types, max_new_tokens, constrain),
                 encode_rest(self._tokenizer, prompt),
             )
             for prompt in prompts
         ]
+        forbidden = self._tries_of(types).forbidden if types and not constrain else ()
         with torch.inference_mode():
             self._decoder.write(
                 tasks,
                 # The same for all: it comes from instruction and types.
                 encode_prefix(self._tokenizer, prompts[0]),
-                forbidden=sorted(tries.forbidden) if tries else [],
+                forbidden=sorted(forbidden),
                 batch_tokens=batch_tokens,
             )
         return [task.writing.answer() for task in tasks]
 
-    def _begin(self, text: str, types: Optional[Sequence[str]], max_new_tokens: int) -> Writing:
-        tries = None if types is None else self._tries_of(types)
+    def _begin(
+        self,
+        text: str,
+        types: Optional[Sequence[str]],
+        max_new_tokens: int,
+        constrain: bool = False,
+    ) -> Writing:
         drafter = Drafter(self._tokenizer, text, types, self._memory)
-        return Writing(self._tokenizer, text, drafter, tries, max_new_tokens)
+        position: Union[TypePosition, Constraint, None] = None
+        if constrain:
+            position = Constraint(self._grammar_tokenizer, text, types)
+        elif types is not None:
+            position = TypePosition(self._tries_of(types))
+        return Writing(self._tokenizer, text, drafter, position, max_new_tokens)
+
+    @cached_property
+    def _grammar_tokenizer(self) -> Any:
+        return grammar_tokenizer(self._tokenizer)
 
     def _tries_of(self, types: Sequence[str]) -> TypeTries:
         key = tuple(types)

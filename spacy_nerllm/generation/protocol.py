@@ -55,6 +55,7 @@ class Generator(Protocol):
         *,
         max_new_tokens: int,
         batch_tokens: int,
+        constrain: bool = False,
     ) -> List[Answer]:
         """Answer prompts, greedily and deterministically.
 
@@ -62,6 +63,7 @@ class Generator(Protocol):
         types (Optional[Sequence[str]]): If given, each type in an answer is one of these.
         max_new_tokens (int): The most tokens of one answer.
         batch_tokens (int): About how many tokens of prompts and answers are held at once.
+        constrain (bool): Whether an answer can be nothing but a strict map of surfaces of its text.
         RETURNS (List[Answer]): An answer for each prompt, in the same order.
         """
         ...

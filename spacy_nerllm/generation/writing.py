@@ -2,15 +2,16 @@
 
 from bisect import bisect_left
 from itertools import accumulate
-from typing import Any, List, Optional
+from typing import Any, List, Union
 
 import torch
 from tokenizers.decoders import DecodeStream
 
-from ..entity_map import end_of_news
+from ..entity_map import end_of_news, read_answer
+from .constraint import Constraint
 from .drafts import Drafter
 from .protocol import Answer
-from .type_choice import TypePosition, TypeTries
+from .type_choice import TypePosition
 
 
 class Writing:
@@ -25,13 +26,14 @@ class Writing:
         tokenizer: Any,
         text: str,
         drafter: Drafter,
-        tries: Optional[TypeTries],
+        position: Union[TypePosition, Constraint, None],
         max_new_tokens: int,
     ) -> None:
         """tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
         text (str): The text that the answer is about.
         drafter (Drafter): Guesses what follows.
-        tries (Optional[TypeTries]): Of the given types, or None for open types.
+        position (Union[TypePosition, Constraint, None]): Knows which tokens may come next; None
+            for any.
         max_new_tokens (int): The most tokens.
         """
         self._backend = tokenizer.backend_tokenizer
@@ -40,7 +42,7 @@ class Writing:
         self._end = tokenizer.eos_token_id
         self._limit = max_new_tokens
         self._drafter = drafter
-        self._position = TypePosition(tries) if tries else None
+        self._position = position
         self._pieces: List[str] = []
         self._logprobs: List[float] = []
         self.tokens: List[int] = []
@@ -82,7 +84,8 @@ class Writing:
         most (int): How many at the most.
         RETURNS (List[int]): Their ids.
         """
-        return self._drafter.propose(min(most, self._limit - len(self.tokens) - 1))
+        guess = self._drafter.propose(max(0, min(most, self._limit - len(self.tokens) - 1)))
+        return self._position.mend(guess) if isinstance(self._position, Constraint) else guess
 
     def answer(self) -> Answer:
         """RETURNS (Answer): The answer, without its end of turn and without repetitions."""
@@ -91,7 +94,14 @@ class Writing:
         text = "".join(self._pieces)
         ends = list(accumulate(map(len, self._pieces[:length])))
         end = end_of_news(text, self._text)
-        if end is None:
-            return Answer(text, ends, self._logprobs[:length], complete)
+        if end is not None:
+            return self._cut(text, ends, end, complete=True, looped=True)
+        if isinstance(self._position, Constraint) and not complete:
+            pairs = read_answer(text).pairs
+            return self._cut(text, ends, pairs[-1].end if pairs else 1, complete=False)
+        return Answer(text, ends, self._logprobs[:length], complete)
+
+    def _cut(self, text: str, ends: List[int], end: int, **marks: bool) -> Answer:
+        """End the map behind its pair that ends there."""
         kept = bisect_left(ends, end) + 1
-        return Answer(text[:end] + "}", ends[:kept], self._logprobs[:kept], True, looped=True)
+        return Answer(f"{text[:end] or '{'}}}", ends[:kept], self._logprobs[:kept], **marks)
