@@ -253,8 +253,11 @@ def main(
         path = Path(folder) / "job.json"
         settings = {"threads": THREADS, "batch_size": BATCH, "plain": None}
         srsly.write_json(path, {"corpora": corpora, **settings})
-        measured = [run_all(path, encoders, list(ROWS)) for _ in range(rounds)]
-    srsly.write_json(out, {"machine": machine(), "texts_of_each": limit, "rounds": measured})
+        measured = []
+        for _ in range(rounds):
+            measured.append(run_all(path, encoders, list(ROWS)))
+            result = {"machine": machine(), "texts_of_each": limit, "rounds": measured}
+            srsly.write_json(out, result)
     show(measured)
 
 

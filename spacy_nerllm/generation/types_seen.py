@@ -72,7 +72,8 @@ class TypeMemory:
         begun (str): How the type begins.
         RETURNS (str): The likeliest type that fits, else what has begun.
         """
-        known = self._types if types is None else types
+        # A list, since another thread may add to it.
+        known = list(self._types) if types is None else types
         fitting = [type_ for type_ in known if type_.startswith(begun)]
         if len(fitting) < 2:
             return fitting[0] if fitting else begun
