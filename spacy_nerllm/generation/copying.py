@@ -7,7 +7,7 @@ place. The answers are those of plain greedy decoding, token for token.
 """
 
 from collections import OrderedDict, deque
-from typing import Deque, Iterable, List, NamedTuple, Sequence, Tuple
+from typing import Deque, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import torch
 
@@ -20,6 +20,9 @@ _PREFIXES_KEPT = 4
 
 # Room in a row is made in steps of so many tokens.
 _STEP = 64
+
+# So many scores of the whole vocabulary are held at once: 12 MB in float32.
+_MOST_SCORED = 64
 
 # How many tokens are guessed for one answer at the most.
 _MOST_GUESSED = 16
@@ -65,8 +68,13 @@ class _Row:
         self.guessed = len(guesses)
         return Run(self.run, self.position)
 
-    def choose(self, scores: torch.Tensor, likeliest: List[Tuple[int, float]]) -> None:
-        """Write on as far as the guesses hold, and one token beyond."""
+    def choose(self, scores: torch.Tensor, likeliest: Sequence[Tuple[int, float]]) -> None:
+        """Write on as far as the guesses hold, and one token beyond.
+
+        scores (torch.Tensor): Of the vocabulary behind the last certain token and behind each
+            guess, of shape (1 + guessed, vocabulary).
+        likeliest (Sequence[Tuple[int, float]]): The best token of each, and its score.
+        """
         certain = len(self.run) - self.guessed
         held = 0
         for guess in self.run[certain:]:
@@ -75,6 +83,8 @@ class _Row:
             held += 1
         else:
             self.writing.choose(scores[held], *likeliest[held])
+        # Only of what is written, since it takes as long as the scores.
+        self.writing.normalize(scores[: held + 1])
         self.position += certain + held
         self._certain = self.writing.tokens[-1:]
 
@@ -146,23 +156,43 @@ class CopyingDecoder:
         runs = [row.guess(_most_guessed(batch)) for row in rows]
         states = self._network.states(runs, store, first)
         self.passes += 1
-        # Behind the last certain token and behind each guess.
-        counts = [1 + row.guessed for row in rows]
-        ends = torch.tensor([len(run.tokens) for run in runs]).cumsum(0).tolist()
-        places = [
-            place
-            for end, count in zip(ends, counts, strict=True)
-            for place in range(end - count, end)
-        ]
-        scores = self._network.scores(states[torch.tensor(places, device=states.device)])
-        scores[:, blocked] = float("-inf")
-        best = scores.max(-1)
-        logprobs = best.values - scores.logsumexp(-1)
-        likeliest = list(zip(best.indices.tolist(), logprobs.tolist(), strict=True))
-        begin = 0
-        for row, count in zip(rows, counts, strict=True):
-            row.choose(scores[begin : begin + count], likeliest[begin : begin + count])
-            begin += count
+        for some, ends in _in_groups(rows):
+            # Behind the last certain token and behind each guess.
+            places = [
+                place
+                for row, end in zip(some, ends, strict=True)
+                for place in range(end - row.guessed - 1, end)
+            ]
+            scores = self._network.scores(states[torch.tensor(places, device=states.device)])
+            scores[:, blocked] = float("-inf")
+            _choose(some, scores)
+
+
+def _in_groups(rows: List[_Row]) -> Iterator[Tuple[List[_Row], List[int]]]:
+    """Groups of rows with not too many scores at once, and where in the pass each row ends."""
+    group: List[_Row] = []
+    ends: List[int] = []
+    scored = end = 0
+    for row in rows:
+        if group and scored + 1 + row.guessed > _MOST_SCORED:
+            yield group, ends
+            group, ends, scored = [], [], 0
+        end += len(row.run)
+        scored += 1 + row.guessed
+        group.append(row)
+        ends.append(end)
+    yield group, ends
+
+
+def _choose(rows: List[_Row], scores: torch.Tensor) -> None:
+    """Let each row choose what follows."""
+    best = scores.max(-1)
+    likeliest = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+    begin = 0
+    for row in rows:
+        end = begin + 1 + row.guessed
+        row.choose(scores[begin:end], likeliest[begin:end])
+        begin = end
 
 
 def _longest_first(row: _Row) -> int:

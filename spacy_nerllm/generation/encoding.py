@@ -1,8 +1,31 @@
 """From prompt and answer to token ids, the same in training and tagging."""
 
+import json
+from pathlib import Path
 from typing import Any, List
 
 from ..entity_map import Prompt
+
+# What transformers names a tokenizer that is all in its tokenizer.json.
+_PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the tokenizer of a base model.
+
+    folder (Path): Folder of the base model.
+    RETURNS (PreTrainedTokenizerBase): The tokenizer.
+    RAISES (OSError): If there is none.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    config = folder / "tokenizer_config.json"
+    if config.exists():
+        kind = json.loads(config.read_text("utf8")).get("tokenizer_class")
+        if kind in _PLAIN and (folder / "tokenizer.json").exists():
+            # The same, without the model's config, which imports all of transformers: 100 MB.
+            return PreTrainedTokenizerFast.from_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
 
 
 def encode_prompt(tokenizer: Any, prompt: Prompt) -> List[int]:

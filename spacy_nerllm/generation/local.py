@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Union
 
 import torch
-from transformers import AutoTokenizer
 
 from ..entity_map import Prompt, render_prompt
 from .adapters import read_info
@@ -14,7 +13,7 @@ from .checkpoints import resolve_base
 from .constraint import Constraint, grammar_tokenizer
 from .copying import CopyingDecoder, Task
 from .drafts import Drafter
-from .encoding import encode_prefix, encode_rest
+from .encoding import encode_prefix, encode_rest, load_tokenizer
 from .merging import choose_precision, load_network
 from .network import Network
 from .protocol import Answer
@@ -58,7 +57,7 @@ class LocalGenerator:
         """
         found = resolve_base(base)
         info = read_info(adapter, found)
-        tokenizer = AutoTokenizer.from_pretrained(found.path)
+        tokenizer = load_tokenizer(found.path)
         precision = choose_precision(device, dtype, quantize)
         examples = example_tokens(tokenizer, info.system_prompt)
         network = load_network(found, adapter, precision, examples)

@@ -8,10 +8,9 @@ import json
 import logging
 import shutil
 from pathlib import Path
-from typing import Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from ..errors import Errors, Warnings
 from .cache import cache_dir, file_sha256, keep
@@ -24,7 +23,7 @@ from .weights import Shape, Weights, check_family, fuse_weights, shape_of
 logger = logging.getLogger("spacy_nerllm")
 
 # Of the stored form. A change raises it, so that what is kept is made again.
-_FORMAT = 1
+_FORMAT = 2
 
 # Every trained adapter leaves a quantised model behind: so many are kept, those last used.
 _MODELS_KEPT = 8
@@ -98,7 +97,7 @@ def load_network(
     return Network(widen(weights), shape)
 
 
-def merge(base: Base, adapter: Path) -> PreTrainedModel:
+def merge(base: Base, adapter: Path) -> Any:
     """Merge an adapter into its base, in float32: a rounded weight changes answers.
 
     base (Base): The base model.
@@ -106,7 +105,9 @@ def merge(base: Base, adapter: Path) -> PreTrainedModel:
     RETURNS (PreTrainedModel): The model.
     RAISES (ValueError): If it is of a family that cannot be run.
     """
+    # Here, since what is kept needs neither, and they take 90 MB and a second.
     from peft import PeftModel
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     check_family(AutoConfig.from_pretrained(base.path))
     model = AutoModelForCausalLM.from_pretrained(

@@ -1,12 +1,13 @@
 """The weights of a model in few and large pieces: what `network` runs, and what is quantised.
 
-Projections that read the same input are one matrix each: query, key and value, and gate and up.
+Projections that read the same input are one matrix each: query, key and value, and gate and up. The
+features of queries and keys that rotary positions turn together are neighbours, not half a head
+apart: their products stay the same, and a pair can be turned as one complex number.
 """
 
 from typing import Any, Dict, List, NamedTuple
 
 import torch
-from transformers import PreTrainedModel
 
 from ..errors import Errors
 
@@ -51,7 +52,7 @@ def check_family(config: Any) -> None:
         raise ValueError(Errors.E028.format(kind=kind, families=", ".join(FAMILIES)))
 
 
-def shape_of(model: PreTrainedModel) -> Shape:
+def shape_of(model: Any) -> Shape:
     """RETURNS (Shape): The shape of a model.
 
     model (PreTrainedModel): A model of one of the families.
@@ -69,7 +70,7 @@ def shape_of(model: PreTrainedModel) -> Shape:
     )
 
 
-def fuse_weights(model: PreTrainedModel) -> Weights:
+def fuse_weights(model: Any) -> Weights:
     """Take the weights of a model, projections of the same input joined.
 
     model (PreTrainedModel): A model of one of the families, its adapter merged.
@@ -98,8 +99,23 @@ def fuse_weights(model: PreTrainedModel) -> Weights:
         }
         if hasattr(attention, "q_norm"):
             parts["head_norm"] = _norms_of_heads(attention, model.config)
+        parts.update(_pair_features(parts, shape_of(model)))
         weights.update({f"{number}.{name}": tensor for name, tensor in parts.items()})
     return {name: tensor.detach() for name, tensor in weights.items()}
+
+
+def _pair_features(parts: Weights, shape: Shape) -> Weights:
+    """Bring together the features of queries and keys that are turned together."""
+    order = torch.arange(shape.head_size).view(2, -1).T.flatten()
+    turned = shape.heads + shape.kv_heads
+    rows = torch.arange(turned * shape.head_size).view(turned, -1)[:, order].flatten()
+    paired = {}
+    for name in ("qkv", "qkv.bias"):
+        if name in parts:
+            paired[name] = torch.cat([parts[name][rows], parts[name][len(rows) :]])
+    if "head_norm" in parts:
+        paired["head_norm"] = parts["head_norm"][:, order]
+    return paired
 
 
 def _join(name: str, projections: List[torch.nn.Linear]) -> Weights:

@@ -45,25 +45,41 @@ class Writing:
         self._position = position
         self._pieces: List[str] = []
         self._logprobs: List[float] = []
+        # Where only the score is known, not yet what all scores come to.
+        self._unnormalized: List[int] = []
         self.tokens: List[int] = []
         self.ended = False
 
-    def choose(self, scores: torch.Tensor, likeliest: int, logprob: float) -> int:
+    def choose(self, scores: torch.Tensor, likeliest: int, score: float) -> int:
         """Choose the next token.
 
         scores (torch.Tensor): Of the vocabulary, of shape (vocabulary).
         likeliest (int): Id of the likeliest token, where any may stand.
-        logprob (float): Its log-probability.
+        score (float): Its score.
         RETURNS (int): The id of the next token.
         """
         allowed = sorted(self._position.allowed or ()) if self._position else []
         if allowed:
             scores = scores[allowed]
             best = int(scores.argmax())
-            likeliest, logprob = allowed[best], float(scores[best] - scores.logsumexp(-1))
-        self._logprobs.append(logprob)
+            likeliest, score = allowed[best], float(scores[best] - scores.logsumexp(-1))
+        else:
+            self._unnormalized.append(len(self.tokens))
+        self._logprobs.append(score)
         self._add(likeliest)
         return likeliest
+
+    def normalize(self, scores: torch.Tensor) -> None:
+        """Make log-probabilities of the scores of the last tokens.
+
+        scores (torch.Tensor): What they were chosen from, of shape (tokens, vocabulary).
+        """
+        if self._unnormalized:
+            totals = scores.logsumexp(-1).tolist()
+            first = len(self.tokens) - len(totals)
+            for index in self._unnormalized:
+                self._logprobs[index] = min(0.0, self._logprobs[index] - totals[index - first])
+            self._unnormalized.clear()
 
     def _add(self, token: int) -> None:
         self.tokens.append(token)

@@ -11,7 +11,6 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from pydantic import BaseModel, ConfigDict
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     Trainer,
     TrainerState,
     TrainingArguments,
@@ -23,6 +22,7 @@ from ..entity_map import SYSTEM_PROMPT
 from ..errors import Errors, Warnings
 from ..generation.adapters import AdapterInfo, write_info
 from ..generation.checkpoints import Base, resolve_base
+from ..generation.encoding import load_tokenizer
 from .examples import AnswerCollator, AnswerLoss, encode_records, group_by_tokens
 
 logger = logging.getLogger("spacy_nerllm")
@@ -95,7 +95,7 @@ def train_adapter(settings: TrainSettings) -> Dict[str, Any]:
     RAISES (ValueError): If no record fits into max_length.
     """
     base = resolve_base(settings.model_name)
-    tokenizer = AutoTokenizer.from_pretrained(base.path)
+    tokenizer = load_tokenizer(base.path)
     train_set = _encode_file(settings.train_file, tokenizer, settings)
     val_set = _encode_file(settings.val_file, tokenizer, settings)
     model = _build_model(base, settings)
