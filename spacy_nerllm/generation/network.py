@@ -10,6 +10,7 @@ from typing import NamedTuple, Optional, Sequence
 import torch
 from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 
+from .onednn import HAS_AMX
 from .projections import Embedding, Projection, projection
 from .store import Store
 from .weights import Shape, Weights
@@ -81,7 +82,8 @@ class Network:
         self._head = projection(weights, "head" if "head" in weights else "embedding")
         self._norm = weights["norm"]
         # What attention is computed in.
-        self._dtype = self._layers[0].qkv.dtype
+        quantized = "0.qkv.scales" in weights
+        self._dtype = torch.bfloat16 if quantized and HAS_AMX else self._norm.dtype
         # Of rotary positions (Su et al., 2021, https://arxiv.org/abs/2104.09864).
         self._frequencies = weights["frequencies"]
         self.device = self._norm.device
@@ -154,11 +156,10 @@ class Network:
         projected = layer.qkv(self._normed(states, layer.attention_norm))
         projected = projected.view(len(states), -1, shape.head_size)
         turning = projected[:, : shape.heads + shape.kv_heads]
-        values = projected[:, shape.heads + shape.kv_heads :]
+        values = projected[:, shape.heads + shape.kv_heads :].to(self._dtype)
         if layer.head_norm is not None:
-            normed = rms_norm(turning, (shape.head_size,), eps=shape.epsilon) * layer.head_norm
-            turning = normed.to(self._dtype)
-        turned = _turn(turning, plan.turns)
+            turning = rms_norm(turning, (shape.head_size,), eps=shape.epsilon) * layer.head_norm
+        turned = _turn(turning, plan.turns).to(self._dtype)
         store.put(number, plan.rows, plan.positions, turned[:, shape.heads :], values)
         keys, values = store.view(number, first, len(plan.padded), plan.mask.shape[-1])
         return self._mix(turned[:, : shape.heads], keys, values, plan)
@@ -193,9 +194,9 @@ class Network:
 
 
 def _turn(heads: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-    """Turn pairs of neighbouring features by the angles of their position."""
+    """Turn pairs of neighbouring features by the angles of their position, in float32."""
     pairs = torch.view_as_complex(heads.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * turns).flatten(-2).to(heads.dtype)
+    return torch.view_as_real(pairs * turns).flatten(-2)
 
 
 def _layer(weights: Weights, number: int) -> Layer:

@@ -2,12 +2,12 @@
 
 import platform
 import warnings
-from typing import Optional, Protocol
+from typing import Callable, Optional
 
 import torch
 from torch.nn.functional import linear
 
-from .amx import HAS_AMX, Bfloat16Matrix, Int8Matrix
+from .onednn import ONEDNN_IS_FAST, OneDnnInt8
 from .weights import Weights
 
 # On x86 without VNNI, pairs of products are added in 16 bits, and 8 bits times 8 would overflow.
@@ -16,19 +16,7 @@ _ADDS_IN_16_BITS = platform.machine() in ("x86_64", "AMD64") and not (
 )
 
 
-class Projection(Protocol):
-    """Multiplies states with a matrix.
-
-    dtype (torch.dtype): Of the products.
-    """
-
-    dtype: torch.dtype
-
-    def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        """RETURNS (torch.Tensor): Products, of shape (states, out).
-
-        states (torch.Tensor): Of shape (states, in).
-        """
+Projection = Callable[[torch.Tensor], torch.Tensor]
 
 
 def projection(weights: Weights, name: str) -> Projection:
@@ -40,11 +28,7 @@ def projection(weights: Weights, name: str) -> Projection:
     matrix, scales, bias = (weights.get(key) for key in (name, f"{name}.scales", f"{name}.bias"))
     if scales is None:
         return Dense(matrix, bias)
-    if not HAS_AMX:
-        return Int8(matrix, scales, bias)
-    # Scores are compared: bfloat16 would make many of them equal.
-    gives_scores = name in ("embedding", "head")
-    return (Int8Matrix if gives_scores else Bfloat16Matrix)(matrix, scales, bias)
+    return (OneDnnInt8 if ONEDNN_IS_FAST else Int8)(matrix, scales, bias)
 
 
 class Dense:
@@ -54,7 +38,6 @@ class Dense:
         """weight (torch.Tensor): Of shape (out, in).
         bias (Optional[torch.Tensor]): Of shape (out).
         """
-        self.dtype = weight.dtype
         self._weight = weight
         self._bias = bias
 
@@ -66,8 +49,6 @@ class Int8:
     """Multiplies states, rounded to 8 bits, with a matrix of integers. Each state has a scale of
     its own: with one for all, F1 on CrossNER was 1.9 points lower.
     """
-
-    dtype = torch.float32
 
     def __init__(
         self, weight: torch.Tensor, scales: torch.Tensor, bias: Optional[torch.Tensor] = None
@@ -88,8 +69,8 @@ class Int8:
         self._bias = bias
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        peaks = torch.linalg.vector_norm(states, float("inf"), dim=-1, keepdim=True)
-        peaks = peaks.clamp_(min=torch.finfo(torch.float32).tiny)
+        # Faster by far than the norm that is the same.
+        peaks = states.abs().amax(-1, keepdim=True).clamp_(min=torch.finfo(torch.float32).tiny)
         # It has one scale for all, which is the same for each when all reach 1.
         product = torch.ops.quantized.linear_dynamic(states / peaks, self._packed).mul_(peaks)
         return product if self._bias is None else product.add_(self._bias)
