@@ -106,6 +106,9 @@ def end_of_news(answer: str, text: str) -> Optional[int]:
     RETURNS (Optional[int]): The offset after its last pair with news, a new surface that the text
         has, if the four complete pairs or more behind it have none; otherwise None.
     """
+    # Each pair has four quotes: most answers are too short for a loop.
+    if answer.count('"') < 4 * _LOOP:
+        return None
     seen = set()
     words = _plain(text)
     end = repeats = 0

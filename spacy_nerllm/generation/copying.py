@@ -7,7 +7,7 @@ place. The answers are those of plain greedy decoding, token for token.
 """
 
 from collections import OrderedDict, deque
-from typing import Deque, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Deque, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import torch
 
@@ -20,6 +20,9 @@ _PREFIXES_KEPT = 4
 
 # Room in a row is made in steps of so many tokens.
 _STEP = 64
+
+# So many tokens of prompts are read in one pass: more would not stay in the processor's caches.
+_MOST_READ = 512
 
 # So many scores of the whole vocabulary are held at once: 12 MB in float32.
 _MOST_SCORED = 64
@@ -61,6 +64,16 @@ class _Row:
     def expected(self) -> int:
         """RETURNS (int): How many tokens prompt and answer will have, as far as is known."""
         return max(self._expected, self.position + len(self._certain) + _MOST_GUESSED)
+
+    def new_tokens(self) -> int:
+        """RETURNS (int): How many tokens are certain and not run yet."""
+        return len(self._certain)
+
+    def scored(self) -> int:
+        """RETURNS (int): Behind how many tokens scores are needed: the last one that is certain,
+        and each guess.
+        """
+        return 1 + self.guessed
 
     def guess(self, most: int) -> Run:
         guesses = self.writing.propose(most)
@@ -125,7 +138,9 @@ class CopyingDecoder:
             first = len(rows) if entering else 0
             rows += entering
             self._make_room(store, rows, prefix)
-            self._pass(entering or rows, store, first, blocked, len(rows))
+            for group in _grouped(entering or rows, _Row.new_tokens, _MOST_READ):
+                self._pass(group, store, first, blocked, len(rows))
+                first += len(group)
             rows = _without_ended(rows, store)
 
     def _make_room(self, store: Store, rows: List[_Row], prefix: Sequence[int]) -> None:
@@ -156,32 +171,26 @@ class CopyingDecoder:
         runs = [row.guess(_most_guessed(batch)) for row in rows]
         states = self._network.states(runs, store, first)
         self.passes += 1
-        for some, ends in _in_groups(rows):
-            # Behind the last certain token and behind each guess.
-            places = [
-                place
-                for row, end in zip(some, ends, strict=True)
-                for place in range(end - row.guessed - 1, end)
-            ]
+        end = 0
+        for group in _grouped(rows, _Row.scored, _MOST_SCORED):
+            places: List[int] = []
+            for row in group:
+                end += len(row.run)
+                places += range(end - row.scored(), end)
             scores = self._network.scores(states[torch.tensor(places, device=states.device)])
             scores[:, blocked] = float("-inf")
-            _choose(some, scores)
+            _choose(group, scores)
 
 
-def _in_groups(rows: List[_Row]) -> Iterator[Tuple[List[_Row], List[int]]]:
-    """Groups of rows with not too many scores at once, and where in the pass each row ends."""
+def _grouped(rows: List[_Row], size: Callable[[_Row], int], most: int) -> Iterator[List[_Row]]:
+    """Rows in their order, in groups of a limited size; a row that is larger is one alone."""
     group: List[_Row] = []
-    ends: List[int] = []
-    scored = end = 0
     for row in rows:
-        if group and scored + 1 + row.guessed > _MOST_SCORED:
-            yield group, ends
-            group, ends, scored = [], [], 0
-        end += len(row.run)
-        scored += 1 + row.guessed
+        if group and sum(map(size, group)) + size(row) > most:
+            yield group
+            group = []
         group.append(row)
-        ends.append(end)
-    yield group, ends
+    yield group
 
 
 def _choose(rows: List[_Row], scores: torch.Tensor) -> None:
@@ -190,7 +199,7 @@ def _choose(rows: List[_Row], scores: torch.Tensor) -> None:
     likeliest = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
     begin = 0
     for row in rows:
-        end = begin + 1 + row.guessed
+        end = begin + row.scored()
         row.choose(scores[begin:end], likeliest[begin:end])
         begin = end
 

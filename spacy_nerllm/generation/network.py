@@ -5,12 +5,13 @@ rows. Each operation on two cores costs some microseconds whatever its size: the
 the model allows.
 """
 
+import math
 from typing import NamedTuple, Optional, Sequence
 
 import torch
-from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention, silu
 
-from .onednn import HAS_AMX
+from .onednn import HAS_AMX, TILE
 from .projections import Embedding, Projection, projection
 from .store import Store
 from .weights import Shape, Weights
@@ -19,12 +20,12 @@ from .weights import Shape, Weights
 class Layer(NamedTuple):
     """A layer of a model.
 
-    attention_norm (torch.Tensor): Weights of the norm before attention.
+    attention_norm (torch.Tensor): What states of length 1 are multiplied by before attention.
     qkv (Projection): To queries, keys and values.
     head_norm (Optional[torch.Tensor]): Weights of the norms of queries and keys, of shape
         (heads + kv_heads, head_size), if it has them.
     attention_out (Projection): From the heads.
-    mlp_norm (torch.Tensor): Weights of the norm before the MLP.
+    mlp_norm (torch.Tensor): What states of length 1 are multiplied by before the MLP.
     gate_up (Projection): To the MLP's gate and its values.
     down (Projection): From the MLP.
     """
@@ -50,12 +51,12 @@ class Run(NamedTuple):
 
 
 class _Pass(NamedTuple):
-    """Where the tokens of a pass stand.
+    """Where the tokens of a pass stand. Some of no account may stand behind them.
 
     rows (torch.Tensor): Row of each token.
     positions (torch.Tensor): Position of each token.
     padded (torch.Tensor): Token at each place of each run, of shape (runs, longest).
-    flat (torch.Tensor): Index of each token in `padded`, seen as one row.
+    flat (torch.Tensor): Index of each token in `padded`, seen as one row; any behind them.
     mask (torch.Tensor): What each query must not see, of shape (runs, 1, groups * longest, places).
     turns (torch.Tensor): What the pairs of features are turned by, complex numbers of shape
         (tokens, 1, head_size / 2).
@@ -80,13 +81,15 @@ class Network:
         self._layers = [_layer(weights, number) for number in range(shape.layers)]
         self._embed = Embedding(weights["embedding"], weights.get("embedding.scales"))
         self._head = projection(weights, "head" if "head" in weights else "embedding")
-        self._norm = weights["norm"]
+        self._norm = _gain(weights["norm"])
         # What attention is computed in.
-        quantized = "0.qkv.scales" in weights
-        self._dtype = torch.bfloat16 if quantized and HAS_AMX else self._norm.dtype
+        on_amx = HAS_AMX and "0.qkv.scales" in weights
+        self._dtype = torch.bfloat16 if on_amx else self._norm.dtype
+        self._tile = TILE if on_amx else 1
         # Of rotary positions (Su et al., 2021, https://arxiv.org/abs/2104.09864).
         self._frequencies = weights["frequencies"]
         self.device = self._norm.device
+        self._least_norm = self._norm.new_tensor(math.sqrt(len(self._norm) * shape.epsilon))
 
     def new_store(self, rows: int, places: int) -> Store:
         """RETURNS (Store): An empty store.
@@ -107,23 +110,33 @@ class Network:
         first (int): The row of the first run.
         RETURNS (torch.Tensor): States behind the last layer, of shape (tokens, hidden).
         """
-        plan = self._plan(runs, first)
         tokens = [token for run in runs for token in run.tokens]
+        count = len(tokens)
+        plan = self._plan(runs, first, self._filled(count))
+        tokens += [0] * (self._filled(count) - count)
         states = self._embed(torch.tensor(tokens, device=self.device))
         for number, layer in enumerate(self._layers):
             attended = self._attend(number, layer, states, plan, store, first)
             states += layer.attention_out(attended)
             states += self._mlp(layer, states)
-        return states
+        return states[:count]
 
     def scores(self, states: torch.Tensor) -> torch.Tensor:
         """RETURNS (torch.Tensor): Scores of what follows, of shape (states, vocabulary), float32.
 
         states (torch.Tensor): From `states`, of shape (states, hidden).
         """
-        return self._head(self._normed(states, self._norm)).float()
+        count = len(states)
+        filled = pad(states, (0, 0, 0, self._filled(count) - count))
+        return self._head(self._normed(filled, self._norm))[:count].float()
 
-    def _plan(self, runs: Sequence[Run], first: int) -> _Pass:
+    def _filled(self, count: int) -> int:
+        """How many states are best run together, where there are so many."""
+        # In large passes a share in the states is less of the whole.
+        step = self._tile if count < 32 * self._tile else 8 * self._tile
+        return -(-count // step) * step if self._tile > 1 else count
+
+    def _plan(self, runs: Sequence[Run], first: int, size: int) -> _Pass:
         lengths = torch.tensor([len(run.tokens) for run in runs], device=self.device)
         starts = torch.tensor([run.start for run in runs], device=self.device)
         longest = int(lengths.max())
@@ -138,13 +151,14 @@ class Network:
         mask = mask.masked_fill_(unseen, float("-inf")).repeat(1, groups, 1)[:, None]
         rows = torch.arange(first, first + len(runs), device=self.device)
         positions = at[inside]
-        angles = positions[:, None, None] * self._frequencies
+        behind = (0, size - len(positions))
+        angles = pad(positions, behind)[:, None, None] * self._frequencies
         return _Pass(
             rows=rows[:, None].expand(-1, longest)[inside],
             positions=positions,
             # Behind a run stands any token.
             padded=padded.clamp(max=int(lengths.sum()) - 1),
-            flat=inside.flatten().nonzero().squeeze(1),
+            flat=pad(inside.flatten().nonzero().squeeze(1), behind),
             mask=mask,
             turns=torch.polar(torch.full_like(angles, self.shape.rope_scale), angles),
         )
@@ -160,7 +174,8 @@ class Network:
         if layer.head_norm is not None:
             turning = rms_norm(turning, (shape.head_size,), eps=shape.epsilon) * layer.head_norm
         turned = _turn(turning, plan.turns).to(self._dtype)
-        store.put(number, plan.rows, plan.positions, turned[:, shape.heads :], values)
+        new = slice(len(plan.rows))
+        store.put(number, plan.rows, plan.positions, turned[new, shape.heads :], values[new])
         keys, values = store.view(number, first, len(plan.padded), plan.mask.shape[-1])
         return self._mix(turned[:, : shape.heads], keys, values, plan)
 
@@ -187,10 +202,14 @@ class Network:
         return layer.down(silu(gate).mul_(up))
 
     def _normed(self, states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """As `rms_norm`, which takes twice as many operations."""
+        """As `rms_norm`, which takes twice as long."""
         norms = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
-        mean = norms.square_().div_(len(weight)).add_(self.shape.epsilon)
-        return (states * mean.rsqrt_()).mul_(weight)
+        return (states / norms.hypot_(self._least_norm)).mul_(weight)
+
+
+def _gain(weight: torch.Tensor) -> torch.Tensor:
+    """What to multiply states of length 1 by, from the weights of their norm."""
+    return weight * math.sqrt(len(weight))
 
 
 def _turn(heads: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
@@ -201,11 +220,11 @@ def _turn(heads: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
 
 def _layer(weights: Weights, number: int) -> Layer:
     return Layer(
-        attention_norm=weights[f"{number}.attention_norm"],
+        attention_norm=_gain(weights[f"{number}.attention_norm"]),
         qkv=projection(weights, f"{number}.qkv"),
         head_norm=weights.get(f"{number}.head_norm"),
         attention_out=projection(weights, f"{number}.attention_out"),
-        mlp_norm=weights[f"{number}.mlp_norm"],
+        mlp_norm=_gain(weights[f"{number}.mlp_norm"]),
         gate_up=projection(weights, f"{number}.gate_up"),
         down=projection(weights, f"{number}.down"),
     )

@@ -18,12 +18,9 @@ ONEDNN_IS_FAST = bool(
     and hasattr(torch.ops.onednn, "qlinear_pointwise")
 )
 
-# A unit takes 16 states at a time, so that filling the last 16 up costs nothing. For each number of
+# AMX takes 16 states at a time, so that filling the last 16 up costs nothing. For each number of
 # states oneDNN makes a program of its own, which takes as long as ten runs of it.
-_TILE = 16
-
-# Beyond so many states there are few passes, and more states in each to share a step among.
-_LARGE = 512
+TILE = 16
 
 
 class OneDnnInt8:
@@ -42,23 +39,12 @@ class OneDnnInt8:
         self._bias = bias
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        steps = states.abs().amax(-1, keepdim=True).float().div_(127)
-        steps.clamp_(min=torch.finfo(torch.float32).tiny)
-        # Unsigned, since oneDNN multiplies signed ones slowly where there is no AMX. What is cut
-        # off is rounded to the nearest by the half.
-        rounded = _in_tiles((states / steps).add_(128.5))
+        peaks = states.abs().amax(-1, keepdim=True).float()
+        peaks.clamp_(min=torch.finfo(torch.float32).tiny)
+        # Unsigned, since oneDNN multiplies signed ones slowly where there is no AMX.
+        rounded = torch.quantize_per_tensor(states / peaks, 1 / 127, 128, torch.quint8)
         product = torch.ops.onednn.qlinear_pointwise(
-            *(rounded, 1.0, 128, self._packed, self._scales, self._zeros, None),
-            *(1.0, 0, torch.float32, "none", [], ""),
-        )
-        product = product[: len(states)].mul_(steps)
+            *(rounded.view(torch.uint8), 1 / 127, 128, self._packed, self._scales, self._zeros),
+            *(None, 1.0, 0, torch.float32, "none", [], ""),
+        ).mul_(peaks)
         return product if self._bias is None else product.add_(self._bias)
-
-
-def _in_tiles(states: torch.Tensor) -> torch.Tensor:
-    """States in 8 bits, with any values behind them."""
-    count = len(states)
-    step = _TILE if count < _LARGE else 8 * _TILE
-    filled = states.new_empty((-(-count // step) * step, states.shape[1]), dtype=torch.uint8)
-    filled[:count] = states
-    return filled
