@@ -42,7 +42,7 @@ from spacy_nerllm.generation.network import Run
 
 CROSSNER = [f"crossner_{name}" for name in ("ai", "literature", "music", "politics", "science")]
 BATCH = 16
-BATCH_TOKENS = 8192
+BATCH_TOKENS = 6144
 LIMIT = 512
 # Texts of each corpus that are also tagged one by one, for the latency of a sentence.
 SINGLES = 6

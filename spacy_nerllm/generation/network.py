@@ -59,7 +59,7 @@ class _Pass(NamedTuple):
     flat (torch.Tensor): Index of each token in `padded`, seen as one row; any behind them.
     mask (torch.Tensor): What each query must not see, of shape (runs, 1, groups * longest, places).
     turns (torch.Tensor): What the pairs of features are turned by, complex numbers of shape
-        (tokens, 1, head_size / 2).
+        (tokens, heads + 2 * kv_heads, head_size / 2).
     """
 
     rows: torch.Tensor
@@ -160,24 +160,32 @@ class Network:
             padded=padded.clamp(max=int(lengths.sum()) - 1),
             flat=pad(inside.flatten().nonzero().squeeze(1), behind),
             mask=mask,
-            turns=torch.polar(torch.full_like(angles, self.shape.rope_scale), angles),
+            turns=self._turns(angles),
         )
+
+    def _turns(self, angles: torch.Tensor) -> torch.Tensor:
+        """For queries and keys the angle; values are multiplied by 1."""
+        shape = self.shape
+        turns = torch.polar(torch.full_like(angles, shape.rope_scale), angles)
+        still = torch.ones_like(turns).expand(-1, shape.kv_heads, -1)
+        return torch.cat([turns.expand(-1, shape.heads + shape.kv_heads, -1), still], dim=1)
 
     def _attend(
         self, number: int, layer: Layer, states: torch.Tensor, plan: _Pass, store: Store, first: int
     ) -> torch.Tensor:
         shape = self.shape
-        projected = layer.qkv(self._normed(states, layer.attention_norm))
-        projected = projected.view(len(states), -1, shape.head_size)
-        turning = projected[:, : shape.heads + shape.kv_heads]
-        values = projected[:, shape.heads + shape.kv_heads :].to(self._dtype)
+        heads = layer.qkv(self._normed(states, layer.attention_norm))
+        heads = heads.view(len(states), -1, shape.head_size)
         if layer.head_norm is not None:
-            turning = rms_norm(turning, (shape.head_size,), eps=shape.epsilon) * layer.head_norm
-        turned = _turn(turning, plan.turns).to(self._dtype)
-        new = slice(len(plan.rows))
-        store.put(number, plan.rows, plan.positions, turned[new, shape.heads :], values[new])
+            turning = heads[:, : len(layer.head_norm)]
+            turning.copy_(
+                rms_norm(turning, (shape.head_size,), eps=shape.epsilon) * layer.head_norm
+            )
+        turned = _turn(heads, plan.turns).to(self._dtype)
+        queries, both = turned[:, : shape.heads], turned[: len(plan.rows), shape.heads :]
+        store.put(number, plan.rows, plan.positions, both)
         keys, values = store.view(number, first, len(plan.padded), plan.mask.shape[-1])
-        return self._mix(turned[:, : shape.heads], keys, values, plan)
+        return self._mix(queries, keys, values, plan)
 
     def _mix(
         self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, plan: _Pass
@@ -198,8 +206,8 @@ class Network:
 
     def _mlp(self, layer: Layer, states: torch.Tensor) -> torch.Tensor:
         both = layer.gate_up(self._normed(states, layer.mlp_norm))
-        gate, up = both.chunk(2, dim=-1)
-        return layer.down(silu(gate).mul_(up))
+        half = both.shape[1] // 2
+        return layer.down(silu(both[:, :half]).mul_(both[:, half:]))
 
     def _normed(self, states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """As `rms_norm`, which takes twice as long."""

@@ -70,7 +70,8 @@ class Int8:
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
         # Faster by far than the norm that is the same.
-        peaks = states.abs().amax(-1, keepdim=True).clamp_(min=torch.finfo(torch.float32).tiny)
+        peaks = states.abs().amax(-1, keepdim=True).float()
+        peaks.clamp_(min=torch.finfo(torch.float32).tiny)
         # It has one scale for all, which is the same for each when all reach 1.
         product = torch.ops.quantized.linear_dynamic(states / peaks, self._packed).mul_(peaks)
         return product if self._bias is None else product.add_(self._bias)

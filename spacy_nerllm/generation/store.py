@@ -30,20 +30,20 @@ class Store:
         dtype (torch.dtype): Of keys and values.
         device (torch.device): Where they are.
         """
-        # Keys and values of each layer. Zeros, since what is masked must still be a number.
-        self._layers = [
-            _zeros((2, rows, heads, places, size), dtype, device) for _ in range(layers)
-        ]
+        # Of each layer, the heads of keys, then those of values. Zeros, since what is masked must
+        # still be a number.
+        shape = (rows, 2 * heads, places, size)
+        self._layers = [_zeros(shape, dtype, device) for _ in range(layers)]
 
     @property
     def rows(self) -> int:
         """RETURNS (int): How many rows there are."""
-        return self._layers[0].shape[1]
+        return self._layers[0].shape[0]
 
     @property
     def places(self) -> int:
         """RETURNS (int): How many positions a row has."""
-        return self._layers[0].shape[3]
+        return self._layers[0].shape[2]
 
     def resize(self, rows: int, places: int) -> None:
         """Make room, or take it back. What is stored in rows and places that stay is kept.
@@ -51,38 +51,25 @@ class Store:
         rows (int): For how many rows.
         places (int): For how many positions of each.
         """
-        kept = (
-            slice(None),
-            slice(min(rows, self.rows)),
-            slice(None),
-            slice(min(places, self.places)),
-        )
+        kept = (slice(min(rows, self.rows)), slice(None), slice(min(places, self.places)))
         # Layer by layer, so that little is there twice.
         for number, layer in enumerate(self._layers):
-            shape = (2, rows, layer.shape[2], places, layer.shape[4])
+            shape = (rows, layer.shape[1], places, layer.shape[3])
             resized = _zeros(shape, layer.dtype, layer.device)
             resized[kept] = layer[kept]
             self._layers[number] = resized
 
     def put(
-        self,
-        layer: int,
-        rows: torch.Tensor,
-        positions: torch.Tensor,
-        keys: torch.Tensor,
-        values: torch.Tensor,
+        self, layer: int, rows: torch.Tensor, positions: torch.Tensor, both: torch.Tensor
     ) -> None:
         """Store keys and values of tokens.
 
         layer (int): Of which layer.
         rows (torch.Tensor): Row of each token, of shape (tokens).
         positions (torch.Tensor): Position of each token, of shape (tokens).
-        keys (torch.Tensor): Of shape (tokens, heads, size).
-        values (torch.Tensor): Of shape (tokens, heads, size).
+        both (torch.Tensor): Heads of keys, then of values, of shape (tokens, 2 * heads, size).
         """
-        stored_keys, stored_values = self._layers[layer]
-        stored_keys[rows, :, positions] = keys
-        stored_values[rows, :, positions] = values
+        self._layers[layer][rows, :, positions] = both
 
     def view(
         self, layer: int, first: int, rows: int, places: int
@@ -95,8 +82,9 @@ class Store:
         rows (int): How many.
         places (int): How many places of each.
         """
-        keys, values = self._layers[layer][:, first : first + rows, :, :places]
-        return keys, values
+        both = self._layers[layer][first : first + rows, :, :places]
+        heads = both.shape[1] // 2
+        return both[:, :heads], both[:, heads:]
 
     def fill(self, first: int, source: "Store", places: int) -> None:
         """Copy the first places of the first row of another store over those of some rows.
@@ -106,7 +94,7 @@ class Store:
         places (int): How many places.
         """
         for layer, from_layer in zip(self._layers, source._layers, strict=True):
-            layer[:, first:, :, :places] = from_layer[:, :1, :, :places]
+            layer[first:, :, :places] = from_layer[:1, :, :places]
 
     def copy(self, source: int, target: int, places: int) -> None:
         """Copy the first places of a row over those of another.
@@ -116,7 +104,7 @@ class Store:
         places (int): How many.
         """
         for layer in self._layers:
-            layer[:, target, :, :places] = layer[:, source, :, :places]
+            layer[target, :, :places] = layer[source, :, :places]
 
 
 def _zeros(shape: Tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:

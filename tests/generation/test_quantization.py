@@ -13,6 +13,7 @@ from spacy_nerllm.generation.checkpoints import resolve_base
 from spacy_nerllm.generation.local import LocalGenerator
 from spacy_nerllm.generation.merging import choose_precision, merge
 from spacy_nerllm.generation.network import Network, Run
+from spacy_nerllm.generation.onednn import ONEDNN_IS_FAST, OneDnnInt8
 from spacy_nerllm.generation.projections import Int8
 from spacy_nerllm.generation.quantization import quantize, smooth, widen
 from spacy_nerllm.generation.weights import fuse_weights, shape_of
@@ -52,17 +53,33 @@ def test_a_row_of_zeros_stays_one():
         assert not widen(quantize({"0.qkv": zeros}, bits))["0.qkv"].any()
 
 
-def test_products_are_close():
+@pytest.fixture(params=[Int8, OneDnnInt8])
+def kind(request: pytest.FixtureRequest) -> Any:
+    if request.param is OneDnnInt8 and not ONEDNN_IS_FAST:
+        pytest.skip("oneDNN is not used on this processor")
+    return request.param
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_products_are_close(kind: Any, dtype: torch.dtype):
     matrix, states, bias = _matrix(48, 64, 0), _matrix(7, 64, 1), _matrix(1, 48, 2)[0]
     stored = quantize({"0.down": matrix}, "int8")
-    product = Int8(stored["0.down"], stored["0.down.scales"], bias)(states)
+    product = kind(stored["0.down"], stored["0.down.scales"], bias)(states.to(dtype))
+    assert product.dtype == torch.float32
     # One that overflowed would be far off.
     assert (product - (states @ matrix.T + bias)).abs().max() < 0.5
 
 
-def test_a_state_hardly_depends_on_its_neighbours():
+def test_a_state_of_zeros_gives_the_bias(kind: Any):
     stored = quantize({"0.down": _matrix(48, 64, 0)}, "int8")
-    projection = Int8(stored["0.down"], stored["0.down.scales"])
+    bias = _matrix(1, 48, 2)[0]
+    product = kind(stored["0.down"], stored["0.down.scales"], bias)(torch.zeros((2, 64)))
+    torch.testing.assert_close(product, bias.expand(2, -1))
+
+
+def test_a_state_hardly_depends_on_its_neighbours(kind: Any):
+    stored = quantize({"0.down": _matrix(48, 64, 0)}, "int8")
+    projection = kind(stored["0.down"], stored["0.down.scales"])
     states = _matrix(2, 64, 1)
     torch.testing.assert_close(
         projection(torch.cat([states, states[:1] * 1000]))[:2], projection(states), atol=0.2, rtol=0
@@ -84,6 +101,31 @@ def test_smoothing_changes_no_score(tiny_base: Path, tiny_adapter: Path, tiny_to
             for network in networks
         )
     torch.testing.assert_close(before, after, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("amx", [False, True])
+def test_scores_in_8_bits_are_close(
+    tiny_base: Path,
+    tiny_adapter: Path,
+    tiny_tokenizer: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    amx: bool,
+):
+    """Tokens of no account, which fill tiles up, change nothing."""
+    monkeypatch.setattr("spacy_nerllm.generation.network.HAS_AMX", amx)
+    model = merge(resolve_base(str(tiny_base)), tiny_adapter)
+    tokens = list(example_tokens(tiny_tokenizer, "Find names."))[0][:37]
+    plain = fuse_weights(model)
+    scores = []
+    for weights in (plain, quantize(plain, "int8")):
+        network = Network(weights, shape_of(model))
+        store = network.new_store(2, 40)
+        with torch.inference_mode():
+            network.states([Run(tokens[:30], 0), Run([5], 0)], store, 0)
+            scores.append(network.scores(network.states([Run(tokens[30:], 30)], store, 0)))
+    exact, rounded = scores
+    assert rounded.shape == exact.shape
+    assert (rounded - exact).norm() < 0.1 * exact.norm()
 
 
 @pytest.fixture
