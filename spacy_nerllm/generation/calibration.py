@@ -1,7 +1,7 @@
 """What a model's matrices read: a few large values make rounding all others to 8 bits coarse."""
 
 from importlib.resources import files
-from typing import Any, Callable, Iterable, Iterator, List
+from typing import Any, Callable, Iterable, Iterator, List, Sequence
 
 import srsly
 import torch
@@ -38,25 +38,56 @@ def measure_peaks(model: Any, examples: Iterable[List[int]]) -> Weights:
         (in). Those that read heads are left out.
     """
     peaks: Weights = {}
-    hooks = []
-    for number, layer in enumerate(model.get_decoder().layers):
-        for name, module in (
-            ("qkv", layer.self_attn.q_proj),
-            ("gate_up", layer.mlp.gate_proj),
-            ("down", layer.mlp.down_proj),
-        ):
-            hooks.append(module.register_forward_pre_hook(_watch(f"{number}.{name}", peaks)))
-    with torch.inference_mode():
-        for tokens in examples:
-            model.get_decoder()(input_ids=torch.tensor([tokens]), use_cache=False)
-    for hook in hooks:
-        hook.remove()
+
+    def watch(name: str, states: torch.Tensor) -> None:
+        peak = states.abs().amax(0)
+        peaks[name] = torch.maximum(peaks[name], peak) if name in peaks else peak
+
+    _run(model, examples, ("qkv", "gate_up", "down"), watch)
     return peaks
 
 
-def _watch(name: str, peaks: Weights) -> Callable[..., None]:
-    def watch(module: torch.nn.Module, inputs: Any) -> None:
-        peak = inputs[0].abs().flatten(0, -2).amax(0)
-        peaks[name] = torch.maximum(peaks[name], peak) if name in peaks else peak
+def measure_moments(model: Any, examples: Iterable[List[int]]) -> Weights:
+    """Measure how the features that a matrix reads go together.
 
-    return watch
+    model (PreTrainedModel): The model, in float32.
+    examples (Iterable[List[int]]): Token ids to run.
+    RETURNS (Weights): By the matrix's name in `weights.fuse_weights`, the sum of the outer products
+        of all states, of shape (in, in).
+    """
+    moments: Weights = {}
+
+    def watch(name: str, states: torch.Tensor) -> None:
+        moment = states.T @ states
+        moments[name] = moments[name].add_(moment) if name in moments else moment
+
+    _run(model, examples, ("qkv", "attention_out", "gate_up", "down"), watch)
+    return moments
+
+
+def _run(
+    model: Any,
+    examples: Iterable[List[int]],
+    names: Sequence[str],
+    watch: Callable[[str, torch.Tensor], None],
+) -> None:
+    """Run examples, and show the states of each that matrices of these names read."""
+
+    def hook(name: str) -> Callable[..., None]:
+        return lambda module, inputs: watch(name, inputs[0].flatten(0, -2))
+
+    hooks = []
+    for number, layer in enumerate(model.get_decoder().layers):
+        modules = {
+            "qkv": layer.self_attn.q_proj,
+            "attention_out": layer.self_attn.o_proj,
+            "gate_up": layer.mlp.gate_proj,
+            "down": layer.mlp.down_proj,
+        }
+        for name in names:
+            hooks.append(modules[name].register_forward_pre_hook(hook(f"{number}.{name}")))
+    with torch.inference_mode():
+        for tokens in examples:
+            model.get_decoder()(input_ids=torch.tensor([tokens]), use_cache=False)
+    for handle in hooks:
+        handle.remove()

@@ -14,16 +14,16 @@ import torch
 
 from ..errors import Errors, Warnings
 from .cache import cache_dir, file_sha256, keep
-from .calibration import measure_peaks
+from .calibration import measure_moments, measure_peaks
 from .checkpoints import Base
 from .network import Network
-from .quantization import Bits, is_packed, quantize, smooth, widen
+from .quantization import Bits, is_packed, quantize, smooth, smooth_moments, smoothing, widen
 from .weights import Shape, Weights, check_family, fuse_weights, shape_of
 
 logger = logging.getLogger("spacy_nerllm")
 
 # Of the stored form. A change raises it, so that what is kept is made again.
-_FORMAT = 2
+_FORMAT = 3
 
 # Every trained adapter leaves a quantised model behind: so many are kept, those last used.
 _MODELS_KEPT = 8
@@ -127,9 +127,12 @@ def _quantized(
     base: Base, adapter: Path, bits: Bits, examples: Iterable[List[int]]
 ) -> Tuple[Weights, Shape]:
     logger.info("Merging and quantising %s (once)", base.id)
-    model = merge(base, adapter)
-    weights = smooth(fuse_weights(model), measure_peaks(model, examples))
-    return quantize(weights, bits), shape_of(model)
+    model, examples = merge(base, adapter), list(examples)
+    weights = fuse_weights(model)
+    factors = smoothing(weights, measure_peaks(model, examples))
+    moments = measure_moments(model, examples) if bits == "int4" else {}
+    smoothed = smooth(weights, factors)
+    return quantize(smoothed, bits, smooth_moments(moments, factors)), shape_of(model)
 
 
 def _keep_quantized(base: Base, adapter: Path, bits: Bits, examples: Iterable[List[int]]) -> Path:

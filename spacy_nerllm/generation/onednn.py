@@ -4,7 +4,7 @@ On the matrix units of servers (AMX) they are three to five times as fast as tor
 layers, and on the vector units of others (VNNI) up to half as fast again: see benchmarks/engines.
 """
 
-from typing import Optional
+from typing import Any, Optional, Tuple
 
 import torch
 
@@ -38,13 +38,19 @@ class OneDnnInt8:
         self._zeros = torch.zeros(len(scales), dtype=torch.long)
         self._bias = bias
 
+    def __reduce__(self) -> Tuple[Any, ...]:
+        """What oneDNN packed can't be pickled or copied."""
+        weight = self._packed.to_dense().t().contiguous()
+        return type(self), (weight, self._scales, self._bias)
+
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
         peaks = states.abs().amax(-1, keepdim=True).float()
-        peaks.clamp_(min=torch.finfo(torch.float32).tiny)
-        # Unsigned, since oneDNN multiplies signed ones slowly where there is no AMX.
-        rounded = torch.quantize_per_tensor(states / peaks, 1 / 127, 128, torch.quint8)
+        steps = peaks.clamp_(min=torch.finfo(torch.float32).tiny).div_(127)
+        # Unsigned, since oneDNN multiplies signed ones slowly where there is no AMX. What is cut
+        # off is rounded to the nearest by the half.
+        rounded = (states / steps).add_(128.5).to(torch.uint8)
         product = torch.ops.onednn.qlinear_pointwise(
-            *(rounded.view(torch.uint8), 1 / 127, 128, self._packed, self._scales, self._zeros),
+            *(rounded, 1.0, 128, self._packed, self._scales, self._zeros),
             *(None, 1.0, 0, torch.float32, "none", [], ""),
-        ).mul_(peaks)
+        ).mul_(steps)
         return product if self._bias is None else product.add_(self._bias)

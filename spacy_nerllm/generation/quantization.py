@@ -5,10 +5,11 @@ largest value becomes 127). In 4 bits each group of 32 columns has a scale and a
 GGUF's Q4_1; embeddings, which are looked up and not summed over, stay in 8.
 """
 
-from typing import Literal
+from typing import Literal, Optional
 
 import torch
 
+from .gptq import Grid, round_columns
 from .weights import Weights
 
 Bits = Literal["int8", "int4"]
@@ -21,43 +22,69 @@ _NORM_BEFORE = {"qkv": "attention_norm", "gate_up": "mlp_norm"}
 _GROUP = 32
 
 
-def smooth(weights: Weights, peaks: Weights) -> Weights:
-    """Make features that reach far smaller, and the columns that read them larger by as much: the
-    answers stay, and fewer digits are lost in 8 bits (SmoothQuant, Xiao et al., 2023,
-    https://arxiv.org/abs/2211.10438). It costs nothing, since norms and the MLP's `up` scale too.
+def smoothing(weights: Weights, peaks: Weights) -> Weights:
+    """Find how much smaller to make features that reach far, and by as much larger the columns
+    that read them: the answers stay, and fewer digits are lost in 8 bits (SmoothQuant, Xiao et
+    al., 2023, https://arxiv.org/abs/2211.10438).
 
     weights (Weights): In float32, see `weights.fuse_weights`.
     peaks (Weights): See `calibration.measure_peaks`.
+    RETURNS (Weights): By matrix, of shape (in).
+    """
+    # What is always zero has nothing to lose.
+    return {
+        name: (peak.clamp(min=1e-4) / weights[name].abs().amax(0).clamp(min=1e-4)).sqrt()
+        for name, peak in peaks.items()
+    }
+
+
+def smooth(weights: Weights, factors: Weights) -> Weights:
+    """Make features smaller and columns larger. It costs nothing, since norms and the MLP's `up`
+    scale too.
+
+    weights (Weights): In float32, see `weights.fuse_weights`.
+    factors (Weights): From `smoothing`.
     RETURNS (Weights): The weights, scaled.
     """
     scaled = dict(weights)
-    for name, peak in peaks.items():
+    for name, factor in factors.items():
         number, _, part = name.rpartition(".")
-        columns = weights[name].abs().amax(0)
-        # What is always zero has nothing to lose.
-        factors = (peak.clamp(min=1e-4) / columns.clamp(min=1e-4)).sqrt()
-        scaled[name] = scaled[name] * factors
+        scaled[name] = scaled[name] * factor
         if part == "down":
             gate, up = scaled[f"{number}.gate_up"].chunk(2)
-            scaled[f"{number}.gate_up"] = torch.cat([gate, up / factors[:, None]])
+            scaled[f"{number}.gate_up"] = torch.cat([gate, up / factor[:, None]])
         else:
             norm = f"{number}.{_NORM_BEFORE[part]}"
-            scaled[norm] = scaled[norm] / factors
+            scaled[norm] = scaled[norm] / factor
     return scaled
 
 
-def quantize(weights: Weights, bits: Bits) -> Weights:
+def smooth_moments(moments: Weights, factors: Weights) -> Weights:
+    """RETURNS (Weights): The moments of features that were made smaller.
+
+    moments (Weights): See `calibration.measure_moments`.
+    factors (Weights): From `smoothing`.
+    """
+    return {
+        name: moment / torch.outer(factors[name], factors[name]) if name in factors else moment
+        for name, moment in moments.items()
+    }
+
+
+def quantize(weights: Weights, bits: Bits, moments: Optional[Weights] = None) -> Weights:
     """Round the matrices of a model.
 
     weights (Weights): In float32, see `weights.fuse_weights`.
     bits (Bits): "int8" or "int4".
+    moments (Optional[Weights]): Of what the matrices read, see `calibration.measure_moments`: in 4
+        bits those that have them are rounded by GPTQ.
     RETURNS (Weights): The weights to store.
     """
     quantized: Weights = {}
     for name, tensor in weights.items():
         part = name.rpartition(".")[2]
         if part in _MATRICES and bits == "int4":
-            quantized.update(_to_int4(name, tensor))
+            quantized.update(_to_int4(name, tensor, (moments or {}).get(name)))
         elif part in _MATRICES + _EMBEDDINGS:
             quantized.update(_to_int8(name, tensor))
         else:
@@ -95,14 +122,21 @@ def _to_int8(name: str, matrix: torch.Tensor) -> Weights:
     return {name: integers, f"{name}.scales": scales}
 
 
-def _to_int4(name: str, matrix: torch.Tensor) -> Weights:
-    groups = _grouped(matrix)
-    lowest = groups.amin(-1).half()
-    scales = ((groups.amax(-1) - lowest) / 15).clamp(min=1e-7).half()
-    steps = (groups - lowest[..., None].float()) / scales[..., None].float()
-    integers = steps.round().clamp(0, 15).to(torch.uint8).flatten(1)
+def _to_int4(name: str, matrix: torch.Tensor, moments: Optional[torch.Tensor]) -> Weights:
+    width = _group(matrix)
+    if moments is None:
+        moments = torch.eye(matrix.shape[1])
+    steps, scales, lowest = round_columns(matrix, moments, width, _grid)
+    integers = steps.to(torch.uint8)
     packed = integers[:, 0::2] | integers[:, 1::2] << 4
-    return {name: packed, f"{name}.scales": scales, f"{name}.lowest": lowest}
+    return {name: packed, f"{name}.scales": scales.half(), f"{name}.lowest": lowest.half()}
+
+
+def _grid(columns: torch.Tensor) -> Grid:
+    """From the least to the largest value of each row, as float16 holds them."""
+    lowest = columns.amin(1).half().float()
+    scales = ((columns.amax(1) - lowest) / 15).clamp(min=1e-7).half().float()
+    return Grid(scales, lowest)
 
 
 def _from_int4(packed: torch.Tensor, scales: torch.Tensor, lowest: torch.Tensor) -> torch.Tensor:
@@ -112,6 +146,11 @@ def _from_int4(packed: torch.Tensor, scales: torch.Tensor, lowest: torch.Tensor)
 
 
 def _grouped(matrix: torch.Tensor) -> torch.Tensor:
-    """Of shape (out, groups, columns); a width that is no multiple has one group to a row."""
+    """Of shape (out, groups, columns)."""
+    return matrix.unflatten(1, (-1, _group(matrix)))
+
+
+def _group(matrix: torch.Tensor) -> int:
+    """How many columns are a group: all, if they are no multiple."""
     width = matrix.shape[1]
-    return matrix.unflatten(1, (-1, _GROUP if width % _GROUP == 0 else width))
+    return _GROUP if width % _GROUP == 0 else width
