@@ -1,7 +1,7 @@
 """8-bit matrices by oneDNN's own operators, on processors that multiply 8 bits with 8 in 32.
 
 On the matrix units of servers (AMX) they are three to five times as fast as torch's quantised
-layers, and on the vector units of others (VNNI) up to half as fast again: see benchmarks/engines.
+layers, and on the vector units of others (VNNI) up to half as fast again.
 """
 
 from typing import Any, Optional, Tuple
