@@ -39,11 +39,11 @@ from spacy_nerllm.generation.encoding import encode_prompt
 from spacy_nerllm.generation.local import LocalGenerator
 from spacy_nerllm.generation.merging import merge
 from spacy_nerllm.generation.network import Run
+from spacy_nerllm.settings import Settings
 
 CROSSNER = [f"crossner_{name}" for name in ("ai", "literature", "music", "politics", "science")]
 BATCH = 16
-BATCH_TOKENS = 6144
-LIMIT = 512
+SETTINGS = Settings()
 # Texts of each corpus that are also tagged one by one, for the latency of a sentence.
 SINGLES = 6
 THREADS = 2
@@ -90,7 +90,9 @@ def generate(corpora: List[Corpus], size: int) -> Measured:
         for batch in minibatch(texts, size):
             prompts = [generator.render(text, corpus.labels) for text in batch]
             begin = time.perf_counter()
-            answers = decode_greedily(model, generator._tokenizer, prompts, corpus.labels, LIMIT)
+            answers = decode_greedily(
+                model, generator._tokenizer, prompts, corpus.labels, SETTINGS.max_new_tokens
+            )
             seconds += time.perf_counter() - begin
             tokens += sum(len(answer.tokens) for answer in answers)
             if size == 1:
@@ -104,7 +106,12 @@ def tag(corpora: List[Corpus], dtype: str) -> Measured:
 
     def answer(texts: List[str], labels: List[str]) -> List[Any]:
         prompts = [generator.render(text, labels) for text in texts]
-        return generator.generate(prompts, labels, max_new_tokens=LIMIT, batch_tokens=BATCH_TOKENS)
+        return generator.generate(
+            prompts,
+            labels,
+            max_new_tokens=SETTINGS.max_new_tokens,
+            batch_tokens=SETTINGS.batch_tokens,
+        )
 
     answer(corpora[0].texts[:1], corpora[0].labels)
     seconds, tokens, entities, latencies, passes = 0.0, 0, 0, [], 0

@@ -38,8 +38,8 @@ def round_columns(
     """Round a matrix.
 
     matrix (torch.Tensor): In float32, of shape (out, in).
-    moments (torch.Tensor): Mean of the outer products of the states that it reads, of shape
-        (in, in).
+    moments (torch.Tensor): Sum of the outer products of the states that it reads, of shape (in,
+        in); what it is divided by is of no account.
     group (int): How many columns share a grid.
     make_grid (Callable[[torch.Tensor], Grid]): Makes the grid of a group of columns.
     RETURNS (Tuple[torch.Tensor, torch.Tensor, torch.Tensor]): Integers of shape (out, in), as

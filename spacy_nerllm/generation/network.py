@@ -84,7 +84,7 @@ class Network:
         self._norm = _gain(weights["norm"])
         # What attention is computed in.
         on_amx = HAS_AMX and "0.qkv.scales" in weights
-        self._dtype = torch.bfloat16 if on_amx else self._norm.dtype
+        self._dtype = torch.bfloat16 if on_amx else weights["norm"].dtype
         self._tile = TILE if on_amx else 1
         # Of rotary positions (Su et al., 2021, https://arxiv.org/abs/2104.09864).
         self._frequencies = weights["frequencies"]
@@ -133,8 +133,9 @@ class Network:
     def _filled(self, count: int) -> int:
         """How many states are best run together, where there are so many."""
         # In large passes a share in the states is less of the whole.
-        step = self._tile if count < 32 * self._tile else 8 * self._tile
-        return -(-count // step) * step if self._tile > 1 else count
+        large = self._tile > 1 and count >= 32 * self._tile
+        step = 8 * self._tile if large else self._tile
+        return -(-count // step) * step
 
     def _plan(self, runs: Sequence[Run], first: int, size: int) -> _Pass:
         lengths = torch.tensor([len(run.tokens) for run in runs], device=self.device)
@@ -210,14 +211,14 @@ class Network:
         return layer.down(silu(both[:, :half]).mul_(both[:, half:]))
 
     def _normed(self, states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """As `rms_norm`, which takes twice as long."""
-        norms = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
-        return (states / norms.hypot_(self._least_norm)).mul_(weight)
+        """As `rms_norm`, which takes twice as long. In float32, whatever the states are in."""
+        norms = torch.linalg.vector_norm(states, dim=-1, keepdim=True, dtype=torch.float32)
+        return (states / norms.hypot_(self._least_norm)).mul_(weight).to(states.dtype)
 
 
 def _gain(weight: torch.Tensor) -> torch.Tensor:
     """What to multiply states of length 1 by, from the weights of their norm."""
-    return weight * math.sqrt(len(weight))
+    return weight.float() * math.sqrt(len(weight))
 
 
 def _turn(heads: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,9 @@ from typing import Tuple
 
 import torch
 
+# A forked process gets a copy, as of any other memory.
+_PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+
 
 class Store:
     """Rows that are written from their first position on. What stands behind the length of a row
@@ -114,4 +117,4 @@ def _zeros(shape: Tuple[int, ...], dtype: torch.dtype, device: torch.device) -> 
     size = math.prod(shape) * dtype.itemsize
     if device.type != "cpu" or not size:
         return torch.zeros(shape, dtype=dtype, device=device)
-    return torch.frombuffer(mmap.mmap(-1, size), dtype=dtype).view(shape)
+    return torch.frombuffer(mmap.mmap(-1, size, **_PRIVATE), dtype=dtype).view(shape)

@@ -61,6 +61,20 @@ def test_scores_are_those_of_transformers(kind: str):
                 done[index] += new
 
 
+def test_half_precision_loses_no_more_than_that_of_transformers():
+    exact, half = _model("qwen3"), _model("qwen3").bfloat16()
+    weights = {name: tensor.bfloat16() for name, tensor in fuse_weights(exact).items()}
+    weights["frequencies"] = fuse_weights(exact)["frequencies"]
+    network = Network(weights, shape_of(exact))
+    tokens = list(range(3, 50))
+    with torch.inference_mode():
+        wanted = exact(torch.tensor([tokens])).logits[0]
+        theirs = (half(torch.tensor([tokens])).logits[0] - wanted).norm()
+        store = network.new_store(1, 64)
+        ours = (network.scores(network.states([Run(tokens, 0)], store, 0)) - wanted).norm()
+    assert ours < 1.2 * theirs
+
+
 def test_rows_behind_others_and_copied_ones_go_on_as_they_were():
     model = _model("qwen3")
     network = Network(fuse_weights(model), shape_of(model))
