@@ -4,11 +4,11 @@ It needs nothing of spacy_nerllm, and an environment of its own with gliner:
 
     python benchmarks/encoders.py INPUT.json > ROWS.json
 
-INPUT holds {"corpora": [{"name", "labels", "texts"}], "plain", "threads", "batch_size", "repeats"}.
-Each row is measured in a process of its own, so that peaks of memory are separate; building a
-model and a first batch aren't timed. Of several repeats the fastest counts. `plain`, one long
-text or null, is cut at line ends into pieces of about 200 words, with the labels of the first
-corpus.
+INPUT holds {"corpora": [{"name", "labels", "texts", "singles"}], "plain", "threads", "batch_size",
+"repeats"}: `texts` are tagged in batches, `singles` one by one. Each row is measured in a process
+of its own, so that peaks of memory are separate; building a model and a first batch aren't timed.
+Of several repeats the fastest counts. `plain`, one long text or null, is cut at line ends into
+pieces of about 200 words, with the labels of the first corpus.
 
 Weights are random, since speed does not depend on them, and the shapes are those of
 gliner_small-v2.1, gliner_medium-v2.1 and gliner_large-v2.1. With random scores about every second
@@ -40,7 +40,6 @@ VOCABULARY = 30_000
 LABEL_WEIGHT = 100  # How often a label is seen in training: DeBERTa has common words whole.
 SPECIAL = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
 PIECE_WORDS = 200
-SINGLES = 60
 THRESHOLD = 0.5
 
 # What differs between DeBERTa-v3 small, base and large.
@@ -100,21 +99,6 @@ def pieces(text: str) -> List[str]:
 def count_words(texts: Sequence[str]) -> int:
     """RETURNS (int): Words between white space, of all texts."""
     return sum(len(text.split()) for text in texts)
-
-
-def spread(corpora: List[Dict[str, Any]]) -> List[Tuple[str, List[str]]]:
-    """Take the same number of texts from each corpus, at even distances.
-
-    corpora (List[Dict[str, Any]]): The corpora.
-    RETURNS (List[Tuple[str, List[str]]]): Texts with their labels.
-    """
-    most = SINGLES // len(corpora)
-    return [
-        (corpus["texts"][number * len(corpus["texts"]) // taken], corpus["labels"])
-        for corpus in corpora
-        for taken in [min(most, len(corpus["texts"]))]
-        for number in range(taken)
-    ]
 
 
 def train_tokenizer(texts: List[str]) -> str:
@@ -299,7 +283,7 @@ def measure(model: Model, job: Dict[str, Any]) -> Dict[str, Any]:
     words = count_words(texts)
 
     single = []
-    for text, types in spread(corpora):
+    for text, types in ((text, each["labels"]) for each in corpora for text in each["singles"]):
         begin = time.perf_counter()
         model.tag([text], types, 1)
         single.append(1000 * (time.perf_counter() - begin))

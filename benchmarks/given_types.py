@@ -19,19 +19,20 @@ def main(
     corpora: Annotated[
         Optional[List[str]], typer.Option(help="Which; WNUT 17 and CrossNER if not given")
     ] = None,
-    limit: Annotated[int, typer.Option(help="Texts of each corpus")] = 300,
+    limit: Annotated[int, typer.Option(help="Texts of each corpus; 0 for all")] = 300,
     adapter: Annotated[str, typer.Option(help="Adapter")] = "default",
     base: Annotated[str, typer.Option(help="Base model")] = "smollm2-135m",
-    batch_tokens: Annotated[int, typer.Option(help="Prompt tokens that are run at once")] = 8192,
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
+    quantize: Annotated[str, typer.Option(help="auto, int8, int4 or none")] = "auto",
     out: Annotated[Path, typer.Option(help="Results; corpora not run now stay in it")] = Path(
         "benchmarks/given_types.json"
     ),
 ) -> None:
-    config = {"adapter": adapter, "base": base, "batch_tokens": batch_tokens}
+    config = {"adapter": adapter, "base": base, "dtype": dtype, "quantize": quantize}
     types = srsly.read_json(labels)
     results = srsly.read_json(out) if out.exists() else {}
     for name in corpora or CORPORA:
-        texts = list(read_texts(data / f"{name}.jsonl", limit))
+        texts = list(read_texts(data / f"{name}.jsonl", limit or None))
         result = evaluate(name, texts, {**config, "labels": types[name]})
         results[name] = {**result, "machine": machine()}
         srsly.write_json(out, results)

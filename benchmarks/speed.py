@@ -44,7 +44,7 @@ from spacy_nerllm.settings import Settings
 CROSSNER = [f"crossner_{name}" for name in ("ai", "literature", "music", "politics", "science")]
 BATCH = 16
 SETTINGS = Settings()
-# Texts of each corpus that are also tagged one by one, for the latency of a sentence.
+# As many more texts of each corpus are tagged one by one, for the latency of a sentence.
 SINGLES = 6
 THREADS = 2
 
@@ -70,11 +70,12 @@ class Measured(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """Texts with their types."""
+    """Texts with their types. Those of `singles` are none of `texts`."""
 
     name: str
     labels: List[str]
     texts: List[str]
+    singles: List[str]
 
 
 def load(dtype: str) -> LocalGenerator:
@@ -84,20 +85,33 @@ def load(dtype: str) -> LocalGenerator:
 def generate(corpora: List[Corpus], size: int) -> Measured:
     generator = load("float32")
     model = merge(resolve_base("smollm2-135m"), resolve_adapter("default"))
-    seconds, tokens, latencies = 0.0, 0, []
+
+    def answer(texts: List[str], labels: List[str]) -> int:
+        prompts = [generator.render(text, labels) for text in texts]
+        answers = decode_greedily(
+            model, generator._tokenizer, prompts, labels, SETTINGS.max_new_tokens
+        )
+        return sum(len(found.tokens) for found in answers)
+
+    begin, tokens = time.perf_counter(), 0
     for corpus in corpora:
-        texts = sorted(corpus.texts, key=len)
-        for batch in minibatch(texts, size):
-            prompts = [generator.render(text, corpus.labels) for text in batch]
+        for batch in minibatch(sorted(corpus.texts, key=len), size):
+            tokens += answer(batch, corpus.labels)
+    seconds = time.perf_counter() - begin
+    return Measured(seconds, tokens, latencies=time_singles(corpora, answer) if size == 1 else [])
+
+
+def time_singles(
+    corpora: List[Corpus], answer: Callable[[List[str], List[str]], Any]
+) -> List[float]:
+    """Seconds of each text alone."""
+    latencies = []
+    for corpus in corpora:
+        for text in corpus.singles:
             begin = time.perf_counter()
-            answers = decode_greedily(
-                model, generator._tokenizer, prompts, corpus.labels, SETTINGS.max_new_tokens
-            )
-            seconds += time.perf_counter() - begin
-            tokens += sum(len(answer.tokens) for answer in answers)
-            if size == 1:
-                latencies.append(time.perf_counter() - begin)
-    return Measured(seconds, tokens, latencies=latencies)
+            answer([text], corpus.labels)
+            latencies.append(time.perf_counter() - begin)
+    return latencies
 
 
 def tag(corpora: List[Corpus], dtype: str) -> Measured:
@@ -113,46 +127,37 @@ def tag(corpora: List[Corpus], dtype: str) -> Measured:
             batch_tokens=SETTINGS.batch_tokens,
         )
 
-    answer(corpora[0].texts[:1], corpora[0].labels)
-    seconds, tokens, entities, latencies, passes = 0.0, 0, 0, [], 0
+    answer(corpora[0].singles[:1], corpora[0].labels)
+    begin, tokens = time.perf_counter(), 0
     for corpus in corpora:
-        begin = time.perf_counter()
-        answers = answer(corpus.texts, corpus.labels)
-        seconds += time.perf_counter() - begin
-        tokens += sum(len(found.ends) for found in answers)
+        tokens += sum(len(found.ends) for found in answer(corpus.texts, corpus.labels))
+    seconds = time.perf_counter() - begin
     # Afterwards, when the types of this adapter are known: as in a service that has run a while.
-    for corpus in corpora:
-        before = decoder.passes
-        for text in corpus.texts[:SINGLES]:
-            begin = time.perf_counter()
-            (found,) = answer([text], corpus.labels)
-            latencies.append(time.perf_counter() - begin)
-            entities += len(read_answer(found.text).pairs)
-        passes += decoder.passes - before
-    return Measured(seconds, tokens, passes, entities, latencies)
+    before, found = decoder.passes, []
+    latencies = time_singles(corpora, lambda *text: found.extend(answer(*text)))
+    entities = sum(len(read_answer(single.text).pairs) for single in found)
+    return Measured(seconds, tokens, decoder.passes - before, entities, latencies)
 
 
 def read_prompts(corpora: List[Corpus], dtype: str) -> Measured:
     generator = load(dtype)
     network = generator._decoder._network
-    seconds, tokens, latencies = 0.0, 0, []
-    with torch.inference_mode():
-        for corpus in corpora:
-            encoded = [
-                encode_prompt(generator._tokenizer, generator.render(text, corpus.labels))
-                for text in sorted(corpus.texts, key=len)
-            ]
-            for batch in minibatch(encoded, BATCH):
-                begin = time.perf_counter()
-                store = network.new_store(len(batch), max(map(len, batch)))
-                network.states([Run(prompt, 0) for prompt in batch], store, 0)
-                seconds += time.perf_counter() - begin
-                tokens += sum(map(len, batch))
-            for prompt in encoded[:SINGLES]:
-                begin = time.perf_counter()
-                network.states([Run(prompt, 0)], network.new_store(1, len(prompt)), 0)
-                latencies.append(time.perf_counter() - begin)
-    return Measured(seconds, tokens, latencies=latencies)
+
+    def read(texts: List[str], labels: List[str]) -> int:
+        prompts = [
+            encode_prompt(generator._tokenizer, generator.render(text, labels)) for text in texts
+        ]
+        store = network.new_store(len(prompts), max(map(len, prompts)))
+        with torch.inference_mode():
+            network.states([Run(prompt, 0) for prompt in prompts], store, 0)
+        return sum(map(len, prompts))
+
+    begin, tokens = time.perf_counter(), 0
+    for corpus in corpora:
+        for batch in minibatch(sorted(corpus.texts, key=len), BATCH):
+            tokens += read(batch, corpus.labels)
+    seconds = time.perf_counter() - begin
+    return Measured(seconds, tokens, latencies=time_singles(corpora, read))
 
 
 ROWS: Dict[str, Callable[[List[Corpus]], Measured]] = {
@@ -231,7 +236,7 @@ def show(rounds: List[List[Dict[str, Any]]]) -> None:
 def main(
     data: Annotated[Optional[Path], typer.Argument(help="Folder of corpora, JSONL")] = None,
     labels: Annotated[Optional[Path], typer.Argument(help="Types of each corpus, JSON")] = None,
-    limit: Annotated[int, typer.Option(help="Texts of each corpus")] = 20,
+    limit: Annotated[int, typer.Option(help="Texts of each corpus")] = 40,
     rounds: Annotated[int, typer.Option(help="How often all is measured")] = 3,
     encoders: Annotated[
         Optional[Path], typer.Option(help="Python of an environment with gliner, see encoders.py")
@@ -248,14 +253,11 @@ def main(
     if data is None or labels is None:
         raise typer.BadParameter("Name the folder of corpora and the file of their types.")
     types = srsly.read_json(labels)
-    corpora = [
-        {
-            "name": name,
-            "labels": types[name],
-            "texts": [text.text for text in read_texts(data / f"{name}.jsonl", limit)],
-        }
-        for name in CROSSNER
-    ]
+    corpora = []
+    for name in CROSSNER:
+        texts = [text.text for text in read_texts(data / f"{name}.jsonl", limit + SINGLES)]
+        parts = {"texts": texts[:limit], "singles": texts[limit:]}
+        corpora.append({"name": name, "labels": types[name], **parts})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job.json"
         settings = {"threads": THREADS, "batch_size": BATCH, "plain": None}

@@ -50,7 +50,7 @@ class Settings(BaseModel):
     spans_key: _Name = "nerllm"
     threshold: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.0
     max_window_tokens: _Count = 256
-    batch_tokens: _Count = 6144
+    batch_tokens: _Count = 12288
     max_new_tokens: _Count = 512
     constrain: StrictBool = False
     save_io: StrictBool = False

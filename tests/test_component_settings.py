@@ -24,7 +24,7 @@ def test_the_defaults_are_those_of_the_documentation():
         "spans_key": "nerllm",
         "threshold": 0.0,
         "max_window_tokens": 256,
-        "batch_tokens": 6144,
+        "batch_tokens": 12288,
         "max_new_tokens": 512,
         "constrain": False,
         "save_io": False,

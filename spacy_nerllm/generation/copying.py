@@ -96,6 +96,9 @@ class _Row:
             held += 1
         else:
             self.writing.choose(scores[held], *likeliest[held])
+        if held < self.guessed and not self.writing.ended:
+            following = [token for token, _ in likeliest[1:]]
+            self.writing.learn(self.run[certain:], held, following)
         # Only of what is written, since it takes as long as the scores.
         self.writing.normalize(scores[: held + 1])
         self.position += certain + held
@@ -241,4 +244,4 @@ def _most_guessed(rows: int) -> int:
     """How many tokens to guess for each answer: in a large batch a wasted one costs its full price,
     where a small one waits for the weights anyway.
     """
-    return _MOST_GUESSED if rows < 4 else 8
+    return _MOST_GUESSED if rows < 4 else 8 if rows < 16 else 5

@@ -1,14 +1,15 @@
 """Guess how an answer goes on: most of it is copied from the text, or forced by its form.
 
 A wrong guess costs no more than having checked it (see `copying`), so that simple rules serve: the
-rest of a name that has begun, the punctuation that must follow, the type that such names were given
-before, then the next name of the text.
+rest of a name that has begun, the punctuation that must follow, the type that the model hinted at
+or that such names were given before, then the next name of the text.
 """
 
-import json
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from .hints import Hints
+from .strings import STRING, escape, unescape
 from .types_seen import Mention, TypeMemory
 
 # Capitalised words and numbers in a row, with the small words that stand within names.
@@ -27,12 +28,14 @@ _STARTS = frozenset(
 
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\n\"“])\s*\Z")
 
-_STRING = r'"((?:[^"\\]|\\.)*)"'
-_PAIR = re.compile(rf"(?:\{{|, ){_STRING}: {_STRING}")
-_KEY = re.compile(_STRING)
+_PAIR = re.compile(rf"(?:\{{|, ){STRING}: {STRING}")
+_KEY = re.compile(STRING)
 
 # An answer that is no map is copied from itself, where so many tokens are the same.
 _REPEATED = 3
+
+# About how many characters a token of an answer has.
+_TOKEN_LENGTH = 4
 
 _EDGES = ".,:;’'"
 
@@ -70,6 +73,9 @@ class Drafter:
         # The last whole pair, and what is written behind it.
         self._before = ""
         self._tail = ""
+        # Both when the last tokens were guessed.
+        self._shown = ""
+        self._hints = Hints()
 
     def add(self, token: int, piece: str) -> None:
         """Take in the next token of the answer.
@@ -82,7 +88,7 @@ class Drafter:
         self._tail += piece
         pair = _PAIR.match(self._tail) if '"' in piece else None
         if pair:
-            key, type_ = _unescape(pair[1]), _unescape(pair[2])
+            key, type_ = unescape(pair[1]), unescape(pair[2])
             self._before, self._tail = self._tail[: pair.end()], self._tail[pair.end() :]
             self._memory.add(self._mention(key, self._pairs), type_)
             self._pairs.append((key, type_))
@@ -103,17 +109,30 @@ class Drafter:
         most (int): How many at the most.
         RETURNS (List[int]): Their ids, or none where nothing can be guessed.
         """
-        rest = self._rest()
+        rest = self._rest(most)
+        self._shown = self._before + self._tail
         if not rest:
             return self._repeat()[: max(0, most)]
         # Encoded with what stands before, since one token may hold the end of it.
-        written = self._encode(self._before + self._tail)
-        whole = self._encode(self._before + self._tail + rest)
+        written = self._encode(self._shown)
+        whole = self._encode(self._shown + rest)
         joined = whole[: len(written)] != written or written[-1:] != self._tokens[-1:]
         drafted = self._encode(rest) if joined and written else whole[len(written) :]
         if rest.endswith("}"):
             drafted.append(self._tokenizer.eos_token_id)
         return drafted[: max(0, most)]
+
+    def learn(self, guesses: Sequence[int], held: int, following: Sequence[int]) -> None:
+        """Take in what the model would have written behind guesses that did not hold.
+
+        guesses (Sequence[int]): Ids of the tokens that were guessed.
+        held (int): How many of them held.
+        following (Sequence[int]): Ids of the tokens that it would have written behind each.
+        """
+        decode = self._tokenizer.backend_tokenizer.decode
+        for count in range(held + 1, len(guesses) + 1):
+            written = self._shown + decode(guesses[:count])
+            self._hints.learn(written, decode([following[count - 1]]))
 
     def _repeat(self) -> List[int]:
         """What followed the last tokens when they were written before."""
@@ -130,24 +149,37 @@ class Drafter:
             "input_ids"
         ]
 
-    def _rest(self) -> str:
-        """What should follow: the pair at hand to its end, and the next one."""
+    def _rest(self, most: int) -> str:
+        """What should follow, about so many tokens: the rest of this pair, and the next ones."""
         if self._tail.startswith("}"):
             return ""
-        opening = ", " if self._before else "{"
-        begun = self._begun(opening)
+        guess = ", " if self._before else "{"
+        begun = self._begun(guess)
         key = begun.key if begun.whole else self._key(begun.key)
+        type_, pairs, reached = begun.type, list(self._pairs), self._reached
+        while key is not None and len(guess) < most * _TOKEN_LENGTH:
+            type_ = self._type(key, type_, pairs)
+            guess += f'"{escape(key)}": "{escape(type_)}'
+            if not type_:
+                # Without a type to guess, what comes before it can be guessed all the same.
+                break
+            guess += '", '
+            pairs.append((key, type_))
+            reached = self._behind(key, reached)
+            key, type_ = self._after(reached, pairs), ""
         if key is None:
-            guess = "}" if self._before else "{}"
-        else:
-            pair, type_ = self._pair(key, begun.type, self._pairs)
-            pairs = [*self._pairs, (key, type_)]
-            after = self._next_key(self._behind(key, self._reached), pairs)
-            guess = opening + pair
-            if after is None and self._memory.goes_on():
-                after = self._word()
-            guess += "}" if after is None else ", " + self._pair(after, "", pairs)[0]
+            guess = guess.removesuffix(", ") + ("}" if pairs else "{}")
         return guess[len(self._tail) :] if guess.startswith(self._tail) else ""
+
+    def _after(self, reached: int, pairs: List[Tuple[str, str]]) -> Optional[str]:
+        """The name behind these pairs: as the model hinted, or as the text has it."""
+        hint = self._hints.following(pairs[-1][0]) if pairs else None
+        if hint == "":
+            return None
+        if hint:
+            return self._name_from(unescape(hint), reached)
+        found = self._next_key(reached, pairs)
+        return self._word() if found is None and self._memory.goes_on() else found
 
     def _begun(self, opening: str) -> _Begun:
         if opening.startswith(self._tail):
@@ -155,19 +187,19 @@ class Drafter:
         body = self._tail.removeprefix(opening)
         key = _KEY.match(body)
         if key is None:
-            return _Begun(_unescape(body.removeprefix('"')), False, "")
+            return _Begun(unescape(body.removeprefix('"')), False, "")
         behind = body[key.end() :]
         type_ = behind[3:] if behind.startswith(': "') else ""
-        return _Begun(_unescape(key[1]), True, _unescape(type_))
+        return _Begun(unescape(key[1]), True, unescape(type_))
 
-    def _pair(self, key: str, begun: str, pairs: List[Tuple[str, str]]) -> Tuple[str, str]:
-        """A pair as it would be written, and its type."""
+    def _type(self, key: str, begun: str, pairs: List[Tuple[str, str]]) -> str:
+        """The type of a name: as it was before, else as the model hinted, else the likeliest."""
         type_ = self._known.get(key, "")
-        if not type_ or not type_.startswith(begun):
-            type_ = self._memory.guess(self._mention(key, pairs), self._types, begun)
-        # Without a type to guess, what comes before it can be guessed all the same.
-        end = '"' if type_ != begun or begun else ""
-        return f'"{_escape(key)}": "{_escape(type_)}{end}', type_
+        if type_ and type_.startswith(begun):
+            return type_
+        hint = self._hints.type_of(key)
+        begun = hint if hint.startswith(begun) else begun
+        return self._memory.guess(self._mention(key, pairs), self._types, begun)
 
     def _mention(self, key: str, pairs: List[Tuple[str, str]]) -> Mention:
         at = self._text.find(key, self._reached)
@@ -180,10 +212,14 @@ class Drafter:
 
     def _key(self, begun: str) -> Optional[str]:
         """The name that is written, as far as the text tells, or the next one."""
-        if not begun:
-            found = self._next_key(self._reached, self._pairs)
-            return found or (self._word() if self._tail else None)
-        at = self._find(begun)
+        if begun:
+            return self._name_from(begun, self._reached)
+        found = self._after(self._reached, self._pairs)
+        return found or (self._word() if self._tail else None)
+
+    def _name_from(self, begun: str, reached: int) -> str:
+        """The name of the text that begins so."""
+        at = self._find(begun, reached)
         if at < 0:
             return begun
         end = at + len(begun)
@@ -194,14 +230,14 @@ class Drafter:
         name = self._text[at:end].rstrip(_EDGES)
         return name if len(name) >= len(begun) else begun
 
-    def _find(self, begun: str) -> int:
+    def _find(self, begun: str, reached: int) -> int:
         """Where a name that begins so stands: at the start of a word, behind the last name and
         not written yet, as far as there is such a place.
         """
         words = re.compile(
             rf"(?<!\w){re.escape(begun)}" if begun[0].isalnum() else re.escape(begun)
         )
-        match = words.search(self._text, self._reached) or words.search(self._text)
+        match = words.search(self._text, reached) or words.search(self._text)
         return match.start() if match else self._text.find(begun)
 
     def _next_key(self, reached: int, pairs: List[Tuple[str, str]]) -> Optional[str]:
@@ -237,14 +273,3 @@ def _behind_article(text: str, start: int, end: int) -> int:
         return start
     behind = start + first.end()
     return behind + len(re.match(r"[\W_]*", text[behind:end])[0])
-
-
-def _escape(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _unescape(text: str) -> str:
-    try:
-        return json.loads(f'"{text}"', strict=False)
-    except ValueError:
-        return text

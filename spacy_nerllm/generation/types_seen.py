@@ -12,8 +12,10 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 # Features that are counted at the most; the memory starts anew when there are more.
 _MOST_FEATURES = 50_000
 
-# Stands for what was never seen, in counts.
-_UNSEEN = 0.3
+# Stands for what was never seen, in counts, and how many values a feature may have: a type that was
+# hardly seen must not win by what is unknown of it.
+_UNSEEN = 0.1
+_VALUES = 100
 
 
 class Mention(NamedTuple):
@@ -84,7 +86,7 @@ class TypeMemory:
         total = self._types[type_]
         score = math.log(total + _UNSEEN)
         for counter in counts:
-            score += math.log((counter[type_] + _UNSEEN) / (total + 1))
+            score += math.log((counter[type_] + _UNSEEN) / (total + _VALUES * _UNSEEN))
         return score
 
 

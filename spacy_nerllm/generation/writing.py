@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from itertools import accumulate
-from typing import Any, List, Union
+from typing import Any, List, Sequence, Union
 
 import torch
 from tokenizers.decoders import DecodeStream
@@ -102,6 +102,10 @@ class Writing:
         """
         guess = self._drafter.propose(max(0, min(most, self._limit - len(self.tokens) - 1)))
         return self._position.mend(guess) if isinstance(self._position, Constraint) else guess
+
+    def learn(self, guesses: Sequence[int], held: int, following: Sequence[int]) -> None:
+        """As `Drafter.learn`."""
+        self._drafter.learn(guesses, held, following)
 
     def answer(self) -> Answer:
         """RETURNS (Answer): The answer, without its end of turn and without repetitions."""

@@ -115,6 +115,9 @@ class _Liar:
             guess[self._chance.randrange(len(guess))] = self._chance.randrange(self._vocabulary)
         return guess
 
+    def learn(self, guesses: Sequence[int], held: int, following: Sequence[int]) -> None:
+        assert len(guesses) == len(following) > held
+
 
 @pytest.mark.parametrize("seed", range(5))
 def test_wrong_guesses_change_nothing(model: Any, generator: LocalGenerator, seed: int):
