@@ -90,7 +90,7 @@ def load_network(
         model = merge(base, adapter)
         return Network(_cast(fuse_weights(model), precision), shape_of(model))
     try:
-        weights, shape = _read(_keep_quantized(base, adapter, precision.bits, examples))
+        weights, shape = read_quantized(_keep_quantized(base, adapter, precision.bits, examples))
     except PermissionError as error:
         logger.warning(Warnings.W009.format(problem=error))
         weights, shape = _quantized(base, adapter, precision.bits, examples)
@@ -142,11 +142,8 @@ def _keep_quantized(base: Base, adapter: Path, bits: Bits, examples: Iterable[Li
     folder = cache_dir() / "quantized" / f"{bits}-{made_from[:16]}"
 
     def make(path: Path) -> None:
-        from safetensors.torch import save_file
-
-        weights, shape = _quantized(base, adapter, bits, examples)
         path.mkdir()
-        save_file(weights, path / _FILE, metadata={"shape": json.dumps(shape._asdict())})
+        write_quantized(path, *_quantized(base, adapter, bits, examples))
 
     keep(folder, made_from, make)
     _forget_oldest(folder)
@@ -165,7 +162,23 @@ def _forget_oldest(used: Path) -> None:
         return
 
 
-def _read(folder: Path) -> Tuple[Weights, Shape]:
+def write_quantized(folder: Path, weights: Weights, shape: Shape) -> None:
+    """Store a quantised model.
+
+    folder (Path): Where.
+    weights (Weights): From `quantize`.
+    shape (Shape): Its shape.
+    """
+    from safetensors.torch import save_file
+
+    save_file(weights, folder / _FILE, metadata={"shape": json.dumps(shape._asdict())})
+
+
+def read_quantized(folder: Path) -> Tuple[Weights, Shape]:
+    """RETURNS (Tuple[Weights, Shape]): A quantised model, as it was stored.
+
+    folder (Path): Where.
+    """
     from safetensors import safe_open
 
     with safe_open(folder / _FILE, framework="pt") as file:

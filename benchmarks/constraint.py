@@ -1,0 +1,77 @@
+"""What `constrain=True` costs: the share of tagging that is spent in the grammar."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, Callable, Dict
+
+import srsly
+import torch
+import typer
+from corpora import machine, read_texts
+from speed import CROSSNER, SETTINGS, THREADS, load
+from wasabi import msg
+
+from spacy_nerllm.generation.constraint import Constraint
+
+
+def timed(function: Callable[..., Any], spent: Dict[str, float], name: str) -> Callable[..., Any]:
+    def wrapper(*args: Any) -> Any:
+        begin = time.perf_counter()
+        result = function(*args)
+        spent[name] = spent.get(name, 0.0) + time.perf_counter() - begin
+        return result
+
+    return wrapper
+
+
+def main(
+    data: Annotated[Path, typer.Argument(help="Folder of corpora, JSONL")],
+    labels: Annotated[Path, typer.Argument(help="Types of each corpus, JSON")],
+    limit: Annotated[int, typer.Option(help="Texts of each corpus")] = 20,
+    dtype: Annotated[str, typer.Option(help="float32, or auto for 8 bits")] = "auto",
+    out: Annotated[Path, typer.Option(help="Where to write the results")] = Path(
+        "benchmarks/constraint.json"
+    ),
+) -> None:
+    torch.set_num_threads(THREADS)
+    spent: Dict[str, float] = {}
+    Constraint.__init__ = timed(Constraint.__init__, spent, "begin")
+    Constraint.allowed = property(timed(Constraint.allowed.fget, spent, "allowed"))
+    Constraint.add = timed(Constraint.add, spent, "add")
+    Constraint.mend = timed(Constraint.mend, spent, "mend")
+    generator, types = load(dtype), srsly.read_json(labels)
+    tokens, complete, texts, seconds = 0, 0, 0, 0.0
+    for name in CROSSNER:
+        prompts = [
+            generator.render(text.text, types[name])
+            for text in read_texts(data / f"{name}.jsonl", limit)
+        ]
+        begin = time.perf_counter()
+        answers = generator.generate(
+            prompts,
+            types[name],
+            max_new_tokens=SETTINGS.max_new_tokens,
+            batch_tokens=SETTINGS.batch_tokens,
+            constrain=True,
+        )
+        seconds += time.perf_counter() - begin
+        tokens += sum(len(answer.ends) for answer in answers)
+        complete += sum(answer.complete for answer in answers)
+        texts += len(answers)
+    result = {
+        "machine": machine(),
+        "dtype": dtype,
+        "texts": texts,
+        "complete": complete,
+        "seconds": round(seconds, 2),
+        "microseconds_a_token": round(1e6 * sum(spent.values()) / tokens, 1),
+        "percent": {name: round(100 * spend / seconds, 2) for name, spend in sorted(spent.items())},
+        "percent_of_all": round(100 * sum(spent.values()) / seconds, 2),
+    }
+    srsly.write_json(out, result)
+    msg.table(list(result["percent"].items()), header=("part", "% of tagging"), divider=True)
+    msg.info(f"{result['percent_of_all']} % in all, {complete} of {texts} answers complete")
+
+
+if __name__ == "__main__":
+    typer.run(main)
