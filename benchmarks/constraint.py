@@ -2,26 +2,17 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Callable, Dict
+from typing import Annotated, Dict
 
 import srsly
 import torch
 import typer
 from corpora import machine, read_texts
 from speed import CROSSNER, SETTINGS, THREADS, load
+from timing import timed
 from wasabi import msg
 
 from spacy_nerllm.generation.constraint import Constraint
-
-
-def timed(function: Callable[..., Any], spent: Dict[str, float], name: str) -> Callable[..., Any]:
-    def wrapper(*args: Any) -> Any:
-        begin = time.perf_counter()
-        result = function(*args)
-        spent[name] = spent.get(name, 0.0) + time.perf_counter() - begin
-        return result
-
-    return wrapper
 
 
 def main(
