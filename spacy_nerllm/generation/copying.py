@@ -27,8 +27,9 @@ _MOST_READ = 512
 # So many scores of the whole vocabulary are held at once: 12 MB in float32.
 _MOST_SCORED = 64
 
-# How many tokens are guessed for one answer at the most.
-_MOST_GUESSED = 16
+# How many tokens are guessed for one answer at the most: with the certain one before them as many
+# as matrix units take at once.
+_MOST_GUESSED = 15
 
 
 class Task(NamedTuple):
