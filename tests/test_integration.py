@@ -22,7 +22,10 @@ def test_readme_example_finds_both_mentions(nlp):
     assert {ent.label_ for ent in doc.ents if ent.text == "Ada Lovelace"} == {"person"}
 
 
-def test_batched_answers_equal_single_ones(nlp):
+def test_batched_answers_equal_single_ones():
+    # In 8 bits what is rounded depends on the batch, and a near tie can go either way.
+    nlp = spacy.blank("en")
+    nlp.add_pipe("nerllm", config={"dtype": "float32"})
     texts = [TEXT, "Nothing happened.", "The River Niger rises in Guinea, far from Mali.", "a"]
     single = [[(e.text, e.label_) for e in nlp(text).ents] for text in texts]
     batched = [[(e.text, e.label_) for e in doc.ents] for doc in nlp.pipe(texts)]

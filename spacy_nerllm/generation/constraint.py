@@ -47,10 +47,12 @@ class Constraint:
         self._matcher = LLMatcher(tokenizer, grammar)
 
     @property
-    def allowed(self) -> List[int]:
-        """RETURNS (List[int]): Ids of the tokens that may come next."""
+    def allowed(self) -> numpy.ndarray:
+        """RETURNS (numpy.ndarray): Ids of the tokens that may come next, ascending. An array, since
+        they can be thousands.
+        """
         mask = numpy.frombuffer(self._matcher.compute_bitmask(), dtype=numpy.uint8)
-        return numpy.flatnonzero(numpy.unpackbits(mask, bitorder="little")).tolist()
+        return numpy.flatnonzero(numpy.unpackbits(mask, bitorder="little"))
 
     def add(self, token: int, piece: str) -> None:
         """Take in the next token of the answer.

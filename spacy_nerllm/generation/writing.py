@@ -58,11 +58,13 @@ class Writing:
         score (float): Its score.
         RETURNS (int): The id of the next token.
         """
-        allowed = sorted(self._position.allowed or ()) if self._position else []
-        if allowed:
-            scores = scores[allowed]
+        allowed = self._position.allowed if self._position else None
+        if allowed is not None and len(allowed):
+            # Of equals the first is taken, as among all tokens.
+            ids = sorted(allowed) if isinstance(allowed, set) else allowed
+            scores = scores[ids]
             best = int(scores.argmax())
-            likeliest, score = allowed[best], float(scores[best] - scores.logsumexp(-1))
+            likeliest, score = int(ids[best]), float(scores[best] - scores.logsumexp(-1))
         else:
             self._unnormalized.append(len(self.tokens))
         self._logprobs.append(score)
