@@ -1,14 +1,13 @@
 """What `constrain=True` costs: the share of tagging that is spent in the grammar."""
 
-import time
 from pathlib import Path
 from typing import Annotated, Dict
 
 import srsly
 import torch
 import typer
-from corpora import machine, read_texts
-from speed import CROSSNER, SETTINGS, THREADS, load
+from corpora import machine
+from speed import THREADS, load, tag_first
 from timing import timed
 from wasabi import msg
 
@@ -30,29 +29,13 @@ def main(
     Constraint.allowed = property(timed(Constraint.allowed.fget, spent, "allowed"))
     Constraint.add = timed(Constraint.add, spent, "add")
     Constraint.mend = timed(Constraint.mend, spent, "mend")
-    generator, types = load(dtype), srsly.read_json(labels)
-    tokens, complete, texts, seconds = 0, 0, 0, 0.0
-    for name in CROSSNER:
-        prompts = [
-            generator.render(text.text, types[name])
-            for text in read_texts(data / f"{name}.jsonl", limit)
-        ]
-        begin = time.perf_counter()
-        answers = generator.generate(
-            prompts,
-            types[name],
-            max_new_tokens=SETTINGS.max_new_tokens,
-            batch_tokens=SETTINGS.batch_tokens,
-            constrain=True,
-        )
-        seconds += time.perf_counter() - begin
-        tokens += sum(len(answer.ends) for answer in answers)
-        complete += sum(answer.complete for answer in answers)
-        texts += len(answers)
+    answers, seconds = tag_first(load(dtype), data, labels, limit, constrain=True)
+    tokens = sum(len(answer.ends) for answer in answers)
+    complete = sum(answer.complete for answer in answers)
     result = {
         "machine": machine(),
         "dtype": dtype,
-        "texts": texts,
+        "texts": len(answers),
         "complete": complete,
         "seconds": round(seconds, 2),
         "microseconds_a_token": round(1e6 * sum(spent.values()) / tokens, 1),
@@ -61,7 +44,7 @@ def main(
     }
     srsly.write_json(out, result)
     msg.table(list(result["percent"].items()), header=("part", "% of tagging"), divider=True)
-    msg.info(f"{result['percent_of_all']} % in all, {complete} of {texts} answers complete")
+    msg.info(f"{result['percent_of_all']} % in all, {complete} of {len(answers)} answers complete")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """Where the time of tagging goes, on the texts of speed.py."""
 
-import time
 from pathlib import Path
 from typing import Annotated, Dict, List
 
 import srsly
 import torch
 import typer
-from corpora import machine, read_texts
-from speed import CROSSNER, SETTINGS, THREADS, load
+from corpora import machine
+from speed import THREADS, load, tag_first
 from timing import timed
 from wasabi import msg
 
@@ -66,23 +65,13 @@ def main(
     ),
 ) -> None:
     torch.set_num_threads(THREADS)
-    generator, types = load("auto"), srsly.read_json(labels)
-    spent, sizes, written, seconds = watch(), _Sizes(), 0, 0.0
-    for name in CROSSNER:
-        texts = read_texts(data / f"{name}.jsonl", limit)
-        prompts = [generator.render(text.text, types[name]) for text in texts]
-        begin = time.perf_counter()
-        answers = generator.generate(
-            prompts,
-            types[name],
-            max_new_tokens=SETTINGS.max_new_tokens,
-            batch_tokens=SETTINGS.batch_tokens,
-        )
-        seconds += time.perf_counter() - begin
-        written += sum(len(answer.ends) for answer in answers)
+    generator = load("auto")
+    spent, sizes = watch(), _Sizes()
+    answers, seconds = tag_first(generator, data, labels, limit)
+    written = sum(len(answer.ends) for answer in answers)
     result = {
         "machine": machine(),
-        "texts": limit * len(CROSSNER),
+        "texts": len(answers),
         "seconds": round(seconds, 1),
         "answer_tokens": written,
         "reading": {"passes": len(sizes.reading), "tokens": sum(sizes.reading)},

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Annotated, Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import srsly
 import torch
@@ -39,6 +39,7 @@ from spacy_nerllm.generation.encoding import encode_prompt
 from spacy_nerllm.generation.local import LocalGenerator
 from spacy_nerllm.generation.merging import merge
 from spacy_nerllm.generation.network import Run
+from spacy_nerllm.generation.protocol import Answer
 from spacy_nerllm.settings import Settings
 
 CROSSNER = [f"crossner_{name}" for name in ("ai", "literature", "music", "politics", "science")]
@@ -80,6 +81,33 @@ class Corpus(NamedTuple):
 
 def load(dtype: str) -> LocalGenerator:
     return LocalGenerator.load("smollm2-135m", resolve_adapter("default"), "cpu", dtype)
+
+
+def tag_first(
+    generator: LocalGenerator, data: Path, labels: Path, limit: int, *, constrain: bool = False
+) -> Tuple[List[Answer], float]:
+    """RETURNS (Tuple[List[Answer], float]): Answers to the first texts of each corpus, and seconds.
+
+    generator (LocalGenerator): The generator.
+    data (Path): Folder of corpora, JSONL.
+    labels (Path): Types of each corpus, JSON.
+    limit (int): Texts of each corpus.
+    constrain (bool): Whether a grammar tells what may be written.
+    """
+    types, answers, seconds = srsly.read_json(labels), [], 0.0
+    for name in CROSSNER:
+        texts = read_texts(data / f"{name}.jsonl", limit)
+        prompts = [generator.render(text.text, types[name]) for text in texts]
+        begin = time.perf_counter()
+        answers += generator.generate(
+            prompts,
+            types[name],
+            max_new_tokens=SETTINGS.max_new_tokens,
+            batch_tokens=SETTINGS.batch_tokens,
+            constrain=constrain,
+        )
+        seconds += time.perf_counter() - begin
+    return answers, seconds
 
 
 def generate(corpora: List[Corpus], size: int) -> Measured:
