@@ -27,6 +27,7 @@ def main(
     spent: Dict[str, float] = {}
     Constraint.__init__ = timed(Constraint.__init__, spent, "begin")
     Constraint.allowed = property(timed(Constraint.allowed.fget, spent, "allowed"))
+    Constraint.allows = timed(Constraint.allows, spent, "allows")
     Constraint.add = timed(Constraint.add, spent, "add")
     Constraint.mend = timed(Constraint.mend, spent, "mend")
     answers, seconds = tag_first(load(dtype), data, labels, limit, constrain=True)

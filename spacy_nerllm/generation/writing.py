@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from itertools import accumulate
-from typing import Any, List, Sequence, Union
+from typing import Any, Collection, List, Optional, Sequence, Union
 
 import torch
 from tokenizers.decoders import DecodeStream
@@ -58,7 +58,7 @@ class Writing:
         score (float): Its score.
         RETURNS (int): The id of the next token.
         """
-        allowed = self._position.allowed if self._position else None
+        allowed = self._allowed_instead(likeliest)
         if allowed is not None and len(allowed):
             # Of equals the first is taken, as among all tokens.
             ids = sorted(allowed) if isinstance(allowed, set) else allowed
@@ -70,6 +70,14 @@ class Writing:
         self._logprobs.append(score)
         self._add(likeliest)
         return likeliest
+
+    def _allowed_instead(self, likeliest: int) -> Optional[Collection[int]]:
+        """What may stand, or None where the likeliest may, as it nearly always does in a trained
+        adapter's answer under a constraint.
+        """
+        if isinstance(self._position, Constraint) and self._position.allows(likeliest):
+            return None
+        return self._position.allowed if self._position else None
 
     def normalize(self, scores: torch.Tensor) -> None:
         """Make log-probabilities of the scores of the last tokens.

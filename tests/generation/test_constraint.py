@@ -71,8 +71,20 @@ def test_what_an_adapter_is_trained_to_write_is_allowed(
     pairs = [(word, "c++") for word in chosen if word.strip()]
     constraint = Constraint(grammar_tokenizer(tiny_tokenizer), text, ["c++", "place"])
     for token in encode_answer(tiny_tokenizer, write_answer(pairs)):
-        assert token in constraint.allowed
+        assert token in constraint.allowed and constraint.allows(token)
         constraint.add(token, "")
+
+
+def test_one_token_is_checked_as_among_all(tiny_tokenizer: Any):
+    """Where the answer is forced, `allowed` names only one way to write it."""
+    constraint = Constraint(grammar_tokenizer(tiny_tokenizer), "Ada left.", ["person"])
+    for step in encode_answer(tiny_tokenizer, '{"Ada": "person"}'):
+        assert all(constraint.allows(token) for token in constraint.allowed.tolist())
+        constraint.add(step, "")
+    constraint = Constraint(grammar_tokenizer(tiny_tokenizer), "Ada left.", ["person"])
+    forbidden = tiny_tokenizer("person", add_special_tokens=False)["input_ids"][0]
+    assert not constraint.allows(forbidden)
+    assert not constraint.allows(tiny_tokenizer.eos_token_id)
 
 
 def test_guesses_are_mended(tiny_tokenizer: Any):
