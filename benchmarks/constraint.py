@@ -6,11 +6,11 @@ from typing import Annotated, Dict
 import srsly
 import torch
 import typer
-from corpora import machine
 from speed import THREADS, load, tag_first
 from timing import timed
 from wasabi import msg
 
+from spacy_nerllm.evaluation.machine import machine
 from spacy_nerllm.generation.constraint import Constraint
 
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Dict, List
 
 import srsly
 import typer
-from corpora import machine
 from wasabi import msg
 
 from spacy_nerllm.corpus.markup import read_folder
+from spacy_nerllm.evaluation.machine import machine
 
 WORDS_OF_A_PAGE = 500
 

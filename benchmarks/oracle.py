@@ -6,14 +6,15 @@ from typing import Annotated, Dict, List
 import spacy
 import srsly
 import typer
-from corpora import Text, machine, read_texts
 from spacy.language import Language
 from spacy.util import filter_spans
 from wasabi import msg
 
 from spacy_nerllm.corpus.docs import place_pairs
 from spacy_nerllm.entity_map import pairs_from_spans, read_answer, write_answer
+from spacy_nerllm.evaluation.machine import machine
 from spacy_nerllm.evaluation.scorers import Span, score_spans
+from spacy_nerllm.evaluation.texts import Text, read_texts
 
 
 def through_the_map(nlp: Language, text: Text) -> List[Span]:

@@ -16,9 +16,9 @@ from typing import Annotated, Any, Dict, Optional
 import srsly
 import torch
 import typer
-from corpora import machine
 from wasabi import msg
 
+from spacy_nerllm.evaluation.machine import machine
 from spacy_nerllm.generation.merging import read_quantized, write_quantized
 from spacy_nerllm.generation.network import Network, Run
 from spacy_nerllm.generation.quantization import quantize, widen

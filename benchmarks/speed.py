@@ -27,13 +27,14 @@ from typing import Annotated, Any, Callable, Dict, List, NamedTuple, Optional, T
 import srsly
 import torch
 import typer
-from corpora import machine, read_texts
 from greedy import decode_greedily
 from spacy.util import minibatch
 from wasabi import msg
 
 import spacy_nerllm.component  # noqa: F401 (registers the factory where nothing is installed)
 from spacy_nerllm.entity_map import read_answer
+from spacy_nerllm.evaluation.machine import machine
+from spacy_nerllm.evaluation.texts import read_texts
 from spacy_nerllm.generation.checkpoints import resolve_adapter, resolve_base
 from spacy_nerllm.generation.encoding import encode_prompt
 from spacy_nerllm.generation.local import LocalGenerator

@@ -1,46 +1,38 @@
 """Mix passages and corpora into train.jsonl and val.jsonl."""
 
 import random
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, List, Optional
 
 import srsly
 import typer
 from wasabi import msg
 
-from spacy_nerllm.corpus.assemble import (
-    corpus_records,
-    given_records,
-    open_records,
-    part_passages,
-)
+from spacy_nerllm.corpus.assemble import part_passages
 from spacy_nerllm.corpus.given_types import read_type_names
-from spacy_nerllm.corpus.records import write_records
+from spacy_nerllm.corpus.mixture import PassageUse, Size, mix, passage_records, read_mixture
+from spacy_nerllm.corpus.records import Record, write_records
 
 
 def main(
     out: Annotated[Path, typer.Argument(help="Folder for train.jsonl and val.jsonl")],
+    mixture: Annotated[Path, typer.Option(help="What to take of which, JSON")] = Path(
+        "configs/mixture.json"
+    ),
     passages: Annotated[Path, typer.Option(help="Folder of passages in markup")] = Path(
         "assets/open_types"
     ),
-    without_passages: Annotated[
-        bool, typer.Option("--without-passages", help="Take the corpora alone, to compare")
-    ] = False,
     names: Annotated[Path, typer.Option(help="Broader types and synonyms")] = Path(
         "assets/type_names.json"
     ),
     finer: Annotated[Optional[Path], typer.Option(help="Finer types by passage, JSON")] = None,
-    corpora: Annotated[Optional[Path], typer.Option(help="Folder of corpora, JSONL")] = None,
-    mixture: Annotated[
-        Optional[Path], typer.Option(help="Corpus to its most records, JSON")
+    corpora: Annotated[
+        Optional[Path], typer.Option(help="Folder of corpora, JSONL; without it passages only")
     ] = None,
-    openly: Annotated[
-        bool, typer.Option("--openly", help="Ask the corpora for open types too, to compare")
-    ] = False,
-    open_repeats: Annotated[int, typer.Option(help="Times each passage is asked for openly")] = 1,
-    given_variants: Annotated[
-        int, typer.Option(help="Times each passage is asked for given types")
-    ] = 1,
+    model_name: Annotated[
+        str, typer.Option(help="Base model, whose tokens count where corpora are mixed in")
+    ] = "smollm2-135m",
     val_part: Annotated[
         float, typer.Option(help="Part of the passages to validate on, if they fix none")
     ] = 0.06,
@@ -49,28 +41,48 @@ def main(
     seed: Annotated[int, typer.Option(help="Of order and choices")] = 0,
 ) -> None:
     rng = random.Random(seed)
+    settings = read_mixture(mixture)
     type_names = read_type_names(names)
     finer_types = srsly.read_json(finer) if finer else {}
-    train_part, val_passages = [], []
-    if not without_passages:
-        train_part, val_passages = part_passages(passages, val_part, rng)
-    train_part = train_part[: limit or None]
-    val_passages = val_passages[: val_limit or None]
-    train, val = [], []
-    for _ in range(open_repeats):
-        train.extend(open_records(train_part))
-    train.extend(given_records(train_part, type_names, finer_types, given_variants, rng))
-    val.extend(open_records(val_passages))
-    val.extend(given_records(val_passages, type_names, finer_types, 1, rng))
-    for name, most in (srsly.read_json(mixture) if mixture and corpora else {}).items():
-        path = corpora / f"{name}.jsonl"
-        records = corpus_records(path, most, type_names, rng, openly=openly)
-        (val if name.endswith("_dev") else train).extend(records)
-        msg.text(f"{name}: {len(records)} records")
-    rng.shuffle(train)
-    write_records(out / "train.jsonl", train)
-    write_records(out / "val.jsonl", val)
-    msg.good(f"{len(train)} records to train on, {len(val)} to validate on, in {out}")
+    train_part, val_part_ = part_passages(passages, val_part, rng)
+    use, clean = settings.passages, PassageUse(open=1, noisy=0, given=1)
+    train = passage_records(train_part[: limit or None], use, type_names, finer_types, rng)
+    val = passage_records(val_part_[: val_limit or None], clean, type_names, finer_types, rng)
+    if corpora is None:
+        settings = settings.model_copy(update={"corpora": {}, "languages": {}, "caps": []})
+    size = _tokens_of(model_name) if corpora else _characters
+    parts = mix(settings, (train, val), corpora or Path(), type_names, size, seed)
+    write_records(out / "train.jsonl", parts.train)
+    write_records(out / "val.jsonl", parts.val)
+    _show(parts.train, size, "tokens" if corpora else "characters")
+    msg.good(f"{len(parts.train)} records to train on, {len(parts.val)} to validate on, in {out}")
+
+
+def _characters(record: Record) -> int:
+    return len(record["input"])
+
+
+def _tokens_of(model_name: str) -> Size:
+    """Prompt and answer as a model is trained on them."""
+    from spacy_nerllm.entity_map import SYSTEM_PROMPT
+    from spacy_nerllm.generation.checkpoints import resolve_base
+    from spacy_nerllm.generation.encoding import load_tokenizer
+    from spacy_nerllm.training.examples import encode_record
+
+    tokenizer = load_tokenizer(resolve_base(model_name).path)
+    return lambda record: encode_record(record, tokenizer, SYSTEM_PROMPT)["length"]
+
+
+def _show(records: List[Record], size: Size, unit: str) -> None:
+    for key in ("lang", "source"):
+        sizes: Counter = Counter()
+        for record in records:
+            sizes[record[key].partition("/")[0]] += size(record)
+        total = sum(sizes.values())
+        rows = [
+            (name, count, f"{100 * count / total:.1f} %") for name, count in sizes.most_common()
+        ]
+        msg.table(rows, header=(key, unit, "part"), divider=True, aligns=("l", "r", "r"))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ from typing import Annotated, Optional
 
 import srsly
 import typer
+from accelerate import PartialState
 from wasabi import msg
 
 from spacy_nerllm.entity_map import SYSTEM_PROMPT
-from spacy_nerllm.training.train import PROJECTIONS, TrainSettings, train_adapter
+from spacy_nerllm.training.settings import PROJECTIONS, TrainSettings
+from spacy_nerllm.training.train import train_adapter
 
 _DEFAULT = {name: field.default for name, field in TrainSettings.model_fields.items()}
 
@@ -24,6 +26,12 @@ def main(
     train_file: Annotated[Path, option("Records to train on, JSONL", "train_file")],
     val_file: Annotated[Path, option("Records to choose the best checkpoint on", "val_file")],
     output_dir: Annotated[Path, option("Gets best/, last/ and checkpoints/", "output_dir")],
+    val_records: Annotated[
+        int, option("The most records to validate on, 0 for all", "val_records")
+    ] = _DEFAULT["val_records"],
+    adapter: Annotated[
+        Optional[str], option("Adapter to go on from; a new one if not given", "adapter")
+    ] = None,
     epochs: Annotated[float, option("Passes over the records", "epochs")] = _DEFAULT["epochs"],
     max_steps: Annotated[int, option("Steps, or -1 to go by epochs", "max_steps")] = _DEFAULT[
         "max_steps"
@@ -32,7 +40,7 @@ def main(
         "train_bs"
     ],
     batch_tokens: Annotated[
-        int, option("Tokens of a group of records, 0 for single records", "batch_tokens")
+        int, option("Tokens of a pack of records, 0 for single records", "batch_tokens")
     ] = _DEFAULT["batch_tokens"],
     grad_accum: Annotated[int, option("Batches in a step", "grad_accum")] = _DEFAULT["grad_accum"],
     lr: Annotated[float, option("Highest learning rate", "lr")] = _DEFAULT["lr"],
@@ -64,8 +72,12 @@ def main(
 ) -> None:
     given = {**locals(), "target_modules": [name.strip() for name in target_modules.split(",")]}
     settings = TrainSettings(**{name: given[name] for name in TrainSettings.model_fields})
-    msg.table(settings.model_dump(), header=("setting", "value"), divider=True)
+    main_process = PartialState().is_main_process
+    if main_process:
+        msg.table(settings.model_dump(), header=("setting", "value"), divider=True)
     result = train_adapter(settings)
+    if not main_process:
+        return
     if metrics is not None:
         srsly.write_json(metrics, result)
     msg.good(f"Adapters are in {output_dir}/best and {output_dir}/last", result)

@@ -91,6 +91,8 @@ class Errors:
     )
     E061 = "There is no checkpoint to resume from in {path}. Leave out --resume to start anew."
 
+    E070 = "This score needs {package}. Install it with: pip install 'spacy-nerllm[evaluation]'"
+
 
 class Warnings:
     """Messages of warnings and of the log."""

@@ -1,7 +1,6 @@
 """From docs to spans: windows, prompts, generation, entity map, placement."""
 
 import logging
-import math
 from collections import Counter
 from typing import TYPE_CHECKING, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
@@ -9,12 +8,13 @@ import numpy
 from spacy.pipeline.sentencizer import Sentencizer
 from spacy.tokens import Doc
 
-from .entity_map import EntityMap, Pair, align_pairs, read_answer, split_windows
+from .entity_map import EntityMap, align_pairs, read_answer, split_windows
 from .entity_map.prompt import Prompt
 from .errors import Errors, Warnings
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .generation.confidence import Confidence
     from .generation.protocol import Answer, Generator
 
 logger = logging.getLogger("spacy_nerllm")
@@ -43,7 +43,8 @@ class ScoredSpan(NamedTuple):
     start (int): Offset of its first character in the doc.
     end (int): Offset after its last character.
     type (str): Its type, as the model wrote it.
-    score (float): Probability that the model gave to surface and type together.
+    score (float): Confidence in surface and type together: about the part of such entities that
+        are right.
     """
 
     start: int
@@ -88,13 +89,14 @@ def tag_docs(
             constrain=settings.constrain,
         )
     )
+    confidence = generator.confidence(settings.labels)
     predictions = []
     for doc, per_doc in zip(docs, windows, strict=True):
         exchanges = [(window, next(answers)) for window in per_doc]
         spans = [
             span
             for window, answer in exchanges
-            for span in _read_spans(doc, window, answer, settings, counts)
+            for span in _read_spans(doc, window, answer, confidence, settings, counts)
         ]
         texts = [(window, answer.text) for window, answer in exchanges]
         predictions.append(Prediction(spans, texts))
@@ -145,7 +147,12 @@ def _sentence_starts(doc: Doc) -> List[bool]:
 
 
 def _read_spans(
-    doc: Doc, window: Window, answer: "Answer", settings: Settings, counts: Counter
+    doc: Doc,
+    window: Window,
+    answer: "Answer",
+    confidence: "Confidence",
+    settings: Settings,
+    counts: Counter,
 ) -> Iterable[ScoredSpan]:
     """Place one answer's entities, and count and log what was wrong with it."""
     end = window.start + len(window.prompt.text)
@@ -166,21 +173,10 @@ def _read_spans(
         unplaced=len(alignment.unplaced),
     )
     for span in alignment.spans:
-        score = _score(entity_map.pairs[span.pair], answer)
+        pair = entity_map.pairs[span.pair]
+        score = confidence(answer.probability(pair.start, pair.end))
         if score >= settings.threshold:
             yield ScoredSpan(window.start + span.start, window.start + span.end, span.type, score)
-
-
-def _score(pair: Pair, answer: "Answer") -> float:
-    """The joint probability of the tokens that write the pair."""
-    begins = [0, *answer.ends[:-1]]
-    return math.exp(
-        sum(
-            logprob
-            for begin, end, logprob in zip(begins, answer.ends, answer.logprobs, strict=True)
-            if end > pair.start and begin < pair.end
-        )
-    )
 
 
 def _report(where: str, answer: "Answer", entity_map: EntityMap, settings: Settings) -> None:

@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 
 import spacy_nerllm.component  # noqa: F401 (registers the factory where nothing is installed)
 from spacy_nerllm.entity_map import Prompt, render_prompt
+from spacy_nerllm.generation.confidence import Confidence
 from spacy_nerllm.generation.protocol import Answer
 
 hypothesis.settings.register_profile("project", deadline=None, derandomize=True, database=None)
@@ -221,6 +222,9 @@ class ScriptedGenerator:
             text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
         )
         return [start for start, _ in encoded["offset_mapping"]]
+
+    def confidence(self, types: Optional[Sequence[str]]) -> Confidence:
+        return Confidence()
 
     def generate(
         self,

@@ -1,6 +1,5 @@
 """Scores the answers of engines, and collects their rows."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, List
 
@@ -14,10 +13,9 @@ from wasabi import msg
 
 from spacy_nerllm.corpus.docs import place_pairs
 from spacy_nerllm.entity_map import read_answer
+from spacy_nerllm.evaluation.machine import machine
 from spacy_nerllm.evaluation.scorers import Span, score_spans
-
-sys.path.append(str(Path(__file__).parent.parent))
-from corpora import machine, read_texts  # noqa: E402
+from spacy_nerllm.evaluation.texts import read_texts
 
 
 def read_spans(nlp: Language, text: str, answer: str) -> List[Span]:

@@ -1,6 +1,7 @@
 """Mix annotated passages and corpora into the records that an adapter is trained on."""
 
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -65,7 +66,7 @@ def given_records(
     rng (random.Random): Source of chance.
     YIELDS (Record): The records.
     """
-    inventory = _frequent_types(passages, names)
+    inventory = _frequent_types(passages, names, finer)
     for passage in passages:
         special = finer.get(passage.id, {})
         spans = {
@@ -79,51 +80,74 @@ def given_records(
             yield make_record(passage.text, entities, types, passage.lang, source)
 
 
-def _frequent_types(passages: Iterable[Passage], names: TypeNames) -> List[str]:
-    """Types of at least three passages, and the broader ones."""
-    counts: Dict[str, int] = {}
+def _frequent_types(
+    passages: Iterable[Passage], names: TypeNames, finer: Dict[str, Dict[str, str]]
+) -> List[str]:
+    """Types of at least three passages, finer ones of at least ten, and the broader ones."""
+    counts: Counter = Counter()
+    finer_counts: Counter = Counter()
     for passage in passages:
-        for type_ in {type_ for *_, type_ in passage.entities}:
-            counts[type_] = counts.get(type_, 0) + 1
+        counts.update({type_ for *_, type_ in passage.entities})
+        finer_counts.update(set(finer.get(passage.id, {}).values()))
+    frequent = {type_ for type_, count in counts.items() if count >= 3}
+    frequent |= {type_ for type_, count in finer_counts.items() if count >= 10}
     broader = {name for wide in names.broader.values() for name in wide}
-    return sorted({type_ for type_, count in counts.items() if count >= 3} | broader)
+    return sorted(frequent | broader)
 
 
 def corpus_records(
-    path: Path, most: int, names: TypeNames, rng: random.Random, *, openly: bool = False
-) -> List[Record]:
+    path: Path,
+    most: int,
+    held_out: float,
+    names: TypeNames,
+    rng: random.Random,
+    *,
+    openly: bool = False,
+) -> Tuple[List[Record], List[Record]]:
     """Sample a corpus that annotates its own types only, which every prompt then names.
 
     path (Path): JSONL of {"text", "entities": [[start, end, type], ...], "lang"}.
     most (int): The most records to take.
+    held_out (float): The part of the corpus to set aside first, between 0 and 1.
     names (TypeNames): Broader types and synonyms.
-    rng (random.Random): Source of chance.
+    rng (random.Random): Source of chance. What is set aside depends on it and `held_out` alone.
     openly (bool): Name no types in the prompts. Teaches to skip what the corpus leaves unmarked:
         good for nothing but to be compared with.
-    RETURNS (List[Record]): The records, in a random order.
+    RETURNS (Tuple[List[Record], List[Record]]): Records to train on, and those set aside (at most
+        as many); each in a random order.
     """
     lines = list(srsly.read_jsonl(path))
-    rng.shuffle(lines)
     types = sorted({type_ for line in lines for *_, type_ in line["entities"]})
+    rng.shuffle(lines)
+    aside = round(held_out * len(lines))
+    parts = []
+    for part in (lines[aside:], lines[:aside]):
+        kept = _with_few_empty(part, most)
+        rng.shuffle(kept)
+        parts.append([_corpus_record(line, types, path.stem, names, rng, openly) for line in kept])
+    return parts[0], parts[1]
+
+
+def _with_few_empty(lines: Sequence[Dict], most: int) -> List[Dict]:
     full = [line for line in lines if line["entities"]]
     empty = [line for line in lines if not line["entities"]]
     # As many empty ones as their part allows, of what can be taken at all.
     total = min(most, int(len(full) / (1 - _MOST_EMPTY)))
     empty = empty[: int(total * _MOST_EMPTY)]
-    kept = full[: most - len(empty)] + empty
-    rng.shuffle(kept)
-    if openly:
-        return [
-            make_record(line["text"], map(tuple, line["entities"]), None, line["lang"], path.stem)
-            for line in kept
-        ]
-    return [_corpus_record(line, types, path.stem, names, rng) for line in kept]
+    return full[: most - len(empty)] + empty
 
 
 def _corpus_record(
-    line: Dict, types: Sequence[str], source: str, names: TypeNames, rng: random.Random
+    line: Dict,
+    types: Sequence[str],
+    source: str,
+    names: TypeNames,
+    rng: random.Random,
+    openly: bool,
 ) -> Record:
     entities = [tuple(entity) for entity in line["entities"]]
+    if openly:
+        return make_record(line["text"], entities, None, line["lang"], source)
     asked = list(types)
     if rng.random() < 0.2:
         asked = rng.sample(asked, rng.randint(1, len(asked)))

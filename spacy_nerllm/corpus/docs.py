@@ -1,12 +1,14 @@
 """Records and passages as spaCy docs, for `spacy evaluate` and others that read .spacy files."""
 
-from typing import Iterable, Iterator, List, Sequence, Tuple
+import random
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 
 from ..entity_map import align_pairs
+from .assemble import make_record
 from .markup import Passage
 from .records import Record
 
@@ -24,6 +26,25 @@ def passage_docs(passages: Iterable[Passage], nlp: Language) -> Iterator[Doc]:
         spans = (doc.char_span(start, end, label=type_) for start, end, type_ in passage.entities)
         doc.ents = [span for span in spans if span is not None]
         yield doc
+
+
+def doc_records(
+    docs: Sequence[Doc], lang: str, source: str, rng: Optional[random.Random]
+) -> Iterator[Record]:
+    """Make records of annotated docs.
+
+    docs (Sequence[Doc]): Docs in which every entity of their types is annotated in doc.ents.
+    lang (str): ISO 639-1 code.
+    source (str): Where the docs come from.
+    rng (Optional[random.Random]): Names all types of the docs in each prompt, in an order by
+        chance; None to name none, which teaches that nothing else is an entity.
+    YIELDS (Record): One for each doc.
+    """
+    labels = sorted({ent.label_ for doc in docs for ent in doc.ents})
+    for doc in docs:
+        entities = [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
+        types = rng.sample(labels, len(labels)) if rng and labels else None
+        yield make_record(doc.text, entities, types, lang, source)
 
 
 def gold_docs(records: Iterable[Record], nlp: Language) -> Iterator[Doc]:

@@ -15,8 +15,10 @@ import srsly
 Entity = Tuple[int, int, str]
 
 _MOST_TYPES = 25
-# Chances of how a type of the text is asked for: by its name, a broader one, both, or not at all.
-_ASK = {"own": 0.6, "broader": 0.18, "both": 0.12, "none": 0.1}
+# Chances of how a type of the text is asked for: by its most specific name, a broader one, both, or
+# not at all; and that a broader one is the next, not any.
+_ASK = {"own": 0.42, "broader": 0.22, "both": 0.26, "none": 0.1}
+_NEXT_CHANCE = 0.6
 _SYNONYM_CHANCE = 0.15
 
 
@@ -97,11 +99,19 @@ def ask_among(
 def _chain(entity: Entity, names: TypeNames, finer: Dict[Tuple[int, int], str]) -> Tuple[str, ...]:
     """All types of an entity, from the most specific to the broadest."""
     start, end, type_ = entity
-    own = [finer[start, end], type_] if (start, end) in finer else [type_]
-    wide = [name for own_name in own for name in names.broader.get(own_name, ())]
-    # Among several, the one with more types above it is the narrower.
-    wide.sort(key=lambda name: -len(names.broader.get(name, ())))
+    wide = _broader(type_, names)
+    own = [type_]
+    if (start, end) in finer:
+        special = finer[start, end]
+        # What holds the finer type and not the type itself is between them.
+        between = [name for name in _broader(special, names) if name not in wide]
+        own = [special, *between, type_]
     return tuple(dict.fromkeys((*own, *wide)))
+
+
+def _broader(type_: str, names: TypeNames) -> List[str]:
+    """Broader types, the narrowest first: the one with the most types above it."""
+    return sorted(names.broader.get(type_, ()), key=lambda name: -len(names.broader.get(name, ())))
 
 
 def _ask_for(chain: Sequence[str], rng: random.Random) -> List[str]:
@@ -110,7 +120,7 @@ def _ask_for(chain: Sequence[str], rng: random.Random) -> List[str]:
         return []
     if how == "own" or len(chain) == 1:
         return [chain[0]]
-    wide = rng.choice(chain[1:])
+    wide = chain[1] if rng.random() < _NEXT_CHANCE else rng.choice(chain[1:])
     return [wide] if how == "broader" else [chain[0], wide]
 
 

@@ -10,6 +10,7 @@ from ..entity_map import Prompt, render_prompt
 from .adapters import read_info
 from .calibration import example_tokens
 from .checkpoints import resolve_base
+from .confidence import Confidence, Confidences, read_confidences
 from .constraint import Constraint, grammar_tokenizer
 from .copying import CopyingDecoder, Task
 from .drafts import Drafter
@@ -21,15 +22,25 @@ from .type_choice import TypePosition, TypeTries
 from .types_seen import TypeMemory
 from .writing import Writing
 
+_NO_CONFIDENCES = Confidences()
+
 
 class LocalGenerator:
     """Generates on this machine. Implements `protocol.Generator`."""
 
-    def __init__(self, network: Network, tokenizer: Any, system_prompt: str) -> None:
+    def __init__(
+        self,
+        network: Network,
+        tokenizer: Any,
+        system_prompt: str,
+        confidences: Confidences = _NO_CONFIDENCES,
+    ) -> None:
         """network (Network): The model, its adapter merged.
         tokenizer (PreTrainedTokenizerBase): Its tokenizer.
         system_prompt (str): The instruction that the adapter was trained with.
+        confidences (Confidences): What turns its probabilities into confidences.
         """
+        self._confidences = confidences
         self._tokenizer = tokenizer
         self._system_prompt = system_prompt
         self._decoder = CopyingDecoder(network)
@@ -61,7 +72,7 @@ class LocalGenerator:
         precision = choose_precision(device, dtype, quantize)
         examples = example_tokens(tokenizer, info.system_prompt)
         network = load_network(found, adapter, precision, examples)
-        return cls(network, tokenizer, info.system_prompt)
+        return cls(network, tokenizer, info.system_prompt, read_confidences(info.extra))
 
     def render(self, text: str, types: Optional[Sequence[str]]) -> Prompt:
         """As `protocol.Generator.render`."""
@@ -76,6 +87,10 @@ class LocalGenerator:
             return_offsets_mapping=True,
         )
         return [start for start, _ in encoded["offset_mapping"]]
+
+    def confidence(self, types: Optional[Sequence[str]]) -> Confidence:
+        """As `protocol.Generator.confidence`."""
+        return self._confidences.of(types)
 
     def generate(
         self,

@@ -1,8 +1,10 @@
 """What a component needs of whatever generates: prompts in, answers with log-probabilities out."""
 
+import math
 from typing import List, NamedTuple, Optional, Protocol, Sequence
 
 from ..entity_map import Prompt
+from .confidence import Confidence
 
 
 class Answer(NamedTuple):
@@ -21,6 +23,17 @@ class Answer(NamedTuple):
     logprobs: List[float]
     complete: bool
     looped: bool = False
+
+    def probability(self, start: int, end: int) -> float:
+        """The joint probability of the tokens that write a part of the answer.
+
+        start (int): Offset in the text where it begins.
+        end (int): Offset where it ends.
+        RETURNS (float): From 0 to 1.
+        """
+        begins = [0, *self.ends[:-1]]
+        tokens = zip(begins, self.ends, self.logprobs, strict=True)
+        return math.exp(sum(logprob for a, b, logprob in tokens if b > start and a < end))
 
 
 class Generator(Protocol):
@@ -45,6 +58,14 @@ class Generator(Protocol):
 
         text (str): Any text.
         RETURNS (List[int]): Offset of the first character of each token, in order.
+        """
+        ...
+
+    def confidence(self, types: Optional[Sequence[str]]) -> Confidence:
+        """What turns the probability of an entity into a confidence.
+
+        types (Optional[Sequence[str]]): The types to choose from, or None for open types.
+        RETURNS (Confidence): It.
         """
         ...
 

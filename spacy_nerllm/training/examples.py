@@ -1,8 +1,7 @@
-"""From records to batches: the loss counts the answer alone, and logits are computed only there."""
+"""From records to tokens, and from hidden states to a loss of the answers alone."""
 
 import logging
-import random
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -22,6 +21,21 @@ IGNORED = -100  # What torch's cross entropy leaves out.
 Encoded = Dict[str, Any]
 
 
+def encode_record(record: Record, tokenizer: Any, system_prompt: str) -> Encoded:
+    """Encode a record.
+
+    record (Record): The record.
+    tokenizer (PreTrainedTokenizerBase): The tokenizer of the base model.
+    system_prompt (str): The instruction.
+    RETURNS (Encoded): Its tokens.
+    """
+    prompt = render_prompt(tokenizer, record["input"], record["types"], system_prompt=system_prompt)
+    prompt_ids = encode_prompt(tokenizer, prompt)
+    answer_ids = encode_answer(tokenizer, write_answer(record["output"].items()))
+    length = len(prompt_ids) + len(answer_ids)
+    return {"prompt_ids": prompt_ids, "answer_ids": answer_ids, "length": length}
+
+
 def encode_records(
     records: Iterable[Record], tokenizer: Any, system_prompt: str, max_length: int, source: str
 ) -> List[Encoded]:
@@ -37,14 +51,9 @@ def encode_records(
     encoded = []
     left_out = 0
     for record in records:
-        prompt = render_prompt(
-            tokenizer, record["input"], record["types"], system_prompt=system_prompt
-        )
-        prompt_ids = encode_prompt(tokenizer, prompt)
-        answer_ids = encode_answer(tokenizer, write_answer(record["output"].items()))
-        length = len(prompt_ids) + len(answer_ids)
-        if length <= max_length:
-            encoded.append({"prompt_ids": prompt_ids, "answer_ids": answer_ids, "length": length})
+        example = encode_record(record, tokenizer, system_prompt)
+        if example["length"] <= max_length:
+            encoded.append(example)
         else:
             left_out += 1
     if left_out:
@@ -53,67 +62,6 @@ def encode_records(
             Warnings.W006.format(count=left_out, total=total, path=source, max_length=max_length)
         )
     return encoded
-
-
-def group_by_tokens(encoded: Sequence[Encoded], tokens: int, seed: int) -> List[Dict[str, Any]]:
-    """Group examples of similar length, so that each group costs about the same to train on.
-
-    A batch of a fixed number of records costs ten times more where they are long, and its memory
-    with it. The groups stand in a random order.
-
-    encoded (Sequence[Encoded]): From `encode_records`.
-    tokens (int): The most tokens of a group, its padding included; or 0 to leave every example in
-        a group of its own.
-    seed (int): Of the order.
-    RETURNS (List[Dict[str, Any]]): Groups as {"examples": [...], "length": of the longest}.
-    """
-    shuffled = list(encoded)
-    rng = random.Random(seed)
-    rng.shuffle(shuffled)
-    if tokens:
-        shuffled.sort(key=lambda example: example["length"])
-    groups: List[List[Encoded]] = []
-    for example in shuffled:
-        # Sorted, so that the example at hand is the longest of its group.
-        if groups and example["length"] * (len(groups[-1]) + 1) <= tokens:
-            groups[-1].append(example)
-        else:
-            groups.append([example])
-    rng.shuffle(groups)
-    return [{"examples": group, "length": group[-1]["length"]} for group in groups]
-
-
-class AnswerCollator:
-    """Pad examples on the right, where causal attention never looks: no mask is needed."""
-
-    def __init__(self, pad_id: int) -> None:
-        """pad_id (int): The token that fills up."""
-        self.pad_id = pad_id
-
-    def __call__(self, groups: List[Dict[str, Any]]) -> Dict[str, Any]:
-        """Make one batch.
-
-        groups (List[Dict[str, Any]]): From `group_by_tokens`.
-        RETURNS (Dict[str, Any]): "input_ids" and "labels" of shape (batch, tokens), where the
-            labels are the answers' tokens; and what makes the model return hidden states, and
-            next to no logits.
-        """
-        examples = [example for group in groups for example in group["examples"]]
-        rows = [[*example["prompt_ids"], *example["answer_ids"]] for example in examples]
-        labels = [
-            [IGNORED] * len(example["prompt_ids"]) + example["answer_ids"] for example in examples
-        ]
-        return {
-            "input_ids": _pad_right(rows, self.pad_id),
-            "labels": _pad_right(labels, IGNORED),
-            "output_hidden_states": True,
-            "logits_to_keep": 1,
-        }
-
-
-def _pad_right(rows: List[List[int]], fill: int) -> torch.Tensor:
-    width = max(map(len, rows))
-    return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
 
 
 class AnswerLoss:
@@ -133,7 +81,7 @@ class AnswerLoss:
         """Compute the loss of one batch.
 
         outputs (CausalLMOutput): With hidden states of shape (batch, tokens, width).
-        labels (torch.Tensor): Of shape (batch, tokens), see `AnswerCollator`.
+        labels (torch.Tensor): Of shape (batch, tokens), `IGNORED` outside of answers.
         num_items_in_batch (Optional[torch.Tensor]): Answer tokens of all batches of the step.
         RETURNS (torch.Tensor): The loss, a scalar.
         """

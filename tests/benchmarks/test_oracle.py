@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import spacy
-from corpora import Text, read_texts
 from oracle import through_the_map
 
 from spacy_nerllm.evaluation.scorers import score_spans
+from spacy_nerllm.evaluation.texts import Text, read_texts
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "eval"
 

@@ -142,7 +142,7 @@ def test_the_shipped_passages_give_records_that_can_be_read(tmp_path):
 
 
 def test_a_corpus_can_be_asked_openly_to_compare(corpus):
-    records = corpus_records(corpus(30, 0), 10, PLAIN, random.Random(0), openly=True)
+    records = _taken(corpus(30, 0), 10, openly=True)
     assert len(records) == 10
     assert all(record["types"] is None and record["output"] for record in records)
 
@@ -177,6 +177,10 @@ def test_a_seed_splits_the_same_again():
 # Corpora
 
 
+def _taken(path, most, names=PLAIN, seed=0, openly=False):
+    return corpus_records(path, most, 0.0, names, random.Random(seed), openly=openly)[0]
+
+
 @pytest.fixture
 def corpus(tmp_path):
     """Writes a corpus of texts with and without entities, and gives its path."""
@@ -202,28 +206,28 @@ def without_entities(records):
 def test_at_most_a_quarter_of_the_texts_has_no_entity(corpus, full, empty, most):
     path = corpus(full, empty)
     for seed in range(10):
-        records = corpus_records(path, most, PLAIN, random.Random(seed))
+        records = _taken(path, most, seed=seed)
         assert without_entities(records) <= len(records) / 4
 
 
 def test_texts_without_entities_fill_up_to_their_part(corpus):
-    records = corpus_records(corpus(30, 300), 1000, PLAIN, random.Random(0))
+    records = _taken(corpus(30, 300), 1000)
     assert len(records) == 40
     assert without_entities(records) == 10
 
 
 def test_no_more_than_most_records_are_taken(corpus):
-    records = corpus_records(corpus(50, 50), 20, PLAIN, random.Random(0))
+    records = _taken(corpus(50, 50), 20)
     assert len(records) == 20
 
 
 def test_no_text_of_a_corpus_is_taken_twice(corpus):
-    records = corpus_records(corpus(50, 50), 100, PLAIN, random.Random(0))
+    records = _taken(corpus(50, 50), 100)
     assert len({record["input"] for record in records}) == len(records)
 
 
 def test_a_corpus_names_its_own_types_and_answers_all_that_are_of_them(corpus):
-    for record in corpus_records(corpus(100, 30), 200, PLAIN, random.Random(0)):
+    for record in _taken(corpus(100, 30), 200):
         assert 1 <= len(record["types"]) <= 2
         assert set(record["types"]) <= {"person", "city"}
         truth = {} if record["input"].startswith("Nothing") else {"Ada": "person", "Rome": "city"}
@@ -233,7 +237,7 @@ def test_a_corpus_names_its_own_types_and_answers_all_that_are_of_them(corpus):
 
 
 def test_most_records_of_a_corpus_name_all_of_its_types_in_any_order(corpus):
-    records = corpus_records(corpus(100, 0), 200, PLAIN, random.Random(0))
+    records = _taken(corpus(100, 0), 200)
     asked = [record["types"] for record in records]
     assert sum(len(types) == 2 for types in asked) > 75
     assert sum(len(types) == 1 for types in asked) > 2
@@ -241,22 +245,38 @@ def test_most_records_of_a_corpus_name_all_of_its_types_in_any_order(corpus):
 
 
 def test_a_corpus_is_named_as_the_source(corpus):
-    (record,) = corpus_records(corpus(1, 0), 1, PLAIN, random.Random(0))
+    (record,) = _taken(corpus(1, 0), 1)
     assert (record["source"], record["lang"]) == ("wnut", "en")
 
 
 def test_synonyms_rename_prompt_and_answer_of_a_corpus_alike(corpus):
-    records = corpus_records(corpus(200, 0), 200, NAMES, random.Random(0))
+    records = _taken(corpus(200, 0), 200, NAMES)
     assert any("town" in record["types"] for record in records)
     for record in records:
         assert set(record["output"].values()) == set(record["types"])
 
 
+@pytest.mark.parametrize("most", [5, 1000])
+def test_what_is_held_out_is_not_trained_on_whatever_else_is_asked(corpus, most):
+    path = corpus(100, 20)
+    train, aside = corpus_records(path, most, 0.1, NAMES, random.Random(3))
+    held = {
+        record["input"] for record in corpus_records(path, 1000, 0.1, PLAIN, random.Random(3))[1]
+    }
+    assert {record["input"] for record in aside} <= held
+    assert 9 <= len(held) <= 12 and not held & {record["input"] for record in train}
+
+
+def test_a_corpus_can_be_held_out_whole(corpus):
+    train, aside = corpus_records(corpus(30, 0), 20, 1.0, PLAIN, random.Random(0))
+    assert (len(train), len(aside)) == (0, 20)
+
+
 def test_a_corpus_without_any_entity_gives_no_records(corpus):
-    assert corpus_records(corpus(0, 20), 10, PLAIN, random.Random(0)) == []
+    assert _taken(corpus(0, 20), 10) == []
 
 
 def test_a_seed_samples_the_same_again(corpus):
     path = corpus(40, 40)
-    first, again, other = (corpus_records(path, 20, NAMES, random.Random(s)) for s in (1, 1, 2))
+    first, again, other = (_taken(path, 20, NAMES, s) for s in (1, 1, 2))
     assert first == again != other

@@ -276,3 +276,17 @@ def test_shipped_entities_get_the_most_specific_type_asked_for(table, shipped):
         if called in ancestors(name, table)
     }
     assert wrong == set()
+
+
+def test_what_holds_a_finer_type_is_between_it_and_the_plain_one():
+    broader = {"poet": ["writer", "artist"], "writer": ["artist"], "person": ["being"]}
+    names = TypeNames({**broader, "novel": ["work"], "book": ["work"]}, {})
+    entities = [(0, 3, "person"), (4, 9, "book")]
+    finer = {(0, 3): "poet", (4, 9): "novel"}
+    for seed in range(300):
+        asked, found = ask_among(entities, ["river"], names, finer, random.Random(seed))
+        chains = (["poet", "writer", "artist", "person", "being"], ["novel", "book", "work"])
+        called = {entity[:2]: entity[2] for entity in found}
+        for entity, chain in zip(entities, chains, strict=True):
+            fitting = [name for name in chain if name in asked]
+            assert called.get(entity[:2]) == (fitting[0] if fitting else None)

@@ -7,8 +7,6 @@ from typing import Any, Dict, List, Optional
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM
 
@@ -17,11 +15,10 @@ from spacy_nerllm.entity_map import render_prompt, write_answer
 from spacy_nerllm.generation.encoding import encode_answer, encode_prompt
 from spacy_nerllm.training.examples import (
     IGNORED,
-    AnswerCollator,
     AnswerLoss,
     encode_records,
-    group_by_tokens,
 )
+from spacy_nerllm.training.packing import PackingCollator
 
 
 def _record(text: str, output: Dict[str, str], types: Optional[List[str]] = None) -> Record:
@@ -74,61 +71,6 @@ def test_nothing_is_logged_where_all_records_fit(
     assert len(encoded) == len(RECORDS) and not caplog.records
 
 
-def _examples(lengths: List[int]) -> List[Dict[str, Any]]:
-    return [
-        {"prompt_ids": [index], "answer_ids": [0], "length": length}
-        for index, length in enumerate(lengths)
-    ]
-
-
-lengths_of_all_kinds = st.lists(st.integers(1, 300), max_size=40)
-
-
-@given(lengths=lengths_of_all_kinds, tokens=st.integers(0, 1000), seed=st.integers(0, 5))
-def test_groups_hold_every_example_once(lengths: List[int], tokens: int, seed: int):
-    examples = _examples(lengths)
-    groups = group_by_tokens(examples, tokens, seed)
-    grouped = [example["prompt_ids"][0] for group in groups for example in group["examples"]]
-    assert sorted(grouped) == list(range(len(lengths)))
-
-
-@given(lengths=lengths_of_all_kinds, tokens=st.integers(1, 1000), seed=st.integers(0, 5))
-def test_groups_keep_the_budget_with_their_padding(lengths: List[int], tokens: int, seed: int):
-    for group in group_by_tokens(_examples(lengths), tokens, seed):
-        longest = max(example["length"] for example in group["examples"])
-        assert group["length"] == longest
-        assert longest * len(group["examples"]) <= tokens or len(group["examples"]) == 1
-
-
-@given(lengths=lengths_of_all_kinds, seed=st.integers(0, 5))
-def test_without_a_budget_every_example_is_alone(lengths: List[int], seed: int):
-    groups = group_by_tokens(_examples(lengths), 0, seed)
-    assert all(len(group["examples"]) == 1 for group in groups)
-
-
-def test_groups_are_the_same_for_the_same_seed_alone():
-    examples = _examples(list(range(10, 60)))
-    first = group_by_tokens(examples, 100, 0)
-    assert first == group_by_tokens(examples, 100, 0)
-    assert first != group_by_tokens(examples, 100, 1)
-    assert examples == _examples(list(range(10, 60)))
-
-
-def test_a_batch_is_padded_on_the_right(encoded: List[Dict[str, Any]]):
-    groups = group_by_tokens(encoded, 10_000, 0)
-    batch = AnswerCollator(7)(groups)
-    width = max(example["length"] for example in encoded)
-    assert batch["input_ids"].shape == batch["labels"].shape == (len(encoded), width)
-    ordered = [example for group in groups for example in group["examples"]]
-    for example, ids, labels in zip(ordered, batch["input_ids"], batch["labels"], strict=True):
-        padding = width - example["length"]
-        answer = example["answer_ids"]
-        assert ids.tolist() == example["prompt_ids"] + answer + [7] * padding
-        assert (
-            labels.tolist() == [IGNORED] * len(example["prompt_ids"]) + answer + [IGNORED] * padding
-        )
-
-
 def _loss(model: Any, batch: Dict[str, Any], total: Optional[torch.Tensor] = None) -> torch.Tensor:
     inputs = {name: value for name, value in batch.items() if name != "labels"}
     outputs = model(**inputs)
@@ -143,8 +85,8 @@ def _plain_loss(model: Any, example: Dict[str, Any]) -> torch.Tensor:
     return cross_entropy(logits[first - 1 : -1], ids[0, first:], reduction="sum")
 
 
-def _batch_of(examples: List[Dict[str, Any]], pad_id: int = 2) -> Dict[str, Any]:
-    return AnswerCollator(pad_id)([{"examples": examples, "length": 0}])
+def _batch_of(examples: List[Dict[str, Any]]) -> Dict[str, Any]:
+    return PackingCollator()([{"examples": examples, "length": 0}])
 
 
 def test_the_loss_is_the_cross_entropy_of_the_answers(model: Any, encoded: List[Dict[str, Any]]):
@@ -160,11 +102,6 @@ def test_the_loss_of_a_step_is_divided_by_all_its_answers(
     halves = [_loss(model, _batch_of(part), total) for part in (encoded[:1], encoded[1:])]
     whole = _loss(model, _batch_of(encoded))
     torch.testing.assert_close(sum(halves), whole, atol=1e-5, rtol=1e-5)
-
-
-def test_padding_does_not_count(model: Any, encoded: List[Dict[str, Any]]):
-    losses = [_loss(model, _batch_of(encoded, pad_id)) for pad_id in (2, 50)]
-    torch.testing.assert_close(*losses)
 
 
 def test_prompts_do_not_count():

@@ -7,17 +7,23 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List, Sequence
 
 import pytest
 import srsly
 import torch
 from safetensors.torch import load_file
 
+from spacy_nerllm.corpus.records import Record
 from spacy_nerllm.entity_map import FORMAT_VERSION, SYSTEM_PROMPT
 from spacy_nerllm.generation.checkpoints import weights_sha256
 from spacy_nerllm.generation.local import LocalGenerator
-from spacy_nerllm.training.train import TrainSettings, train_adapter
+from spacy_nerllm.generation.protocol import Answer
+from spacy_nerllm.training import train as training
+from spacy_nerllm.training.packing import PackingCollator
+from spacy_nerllm.training.selection import answer_records, score_answers
+from spacy_nerllm.training.settings import TrainSettings
+from spacy_nerllm.training.train import train_adapter
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,7 +90,7 @@ def test_a_few_steps_lower_the_loss(trained: Dict[str, Any]):
     losses = _evaluations(trained["folder"])
     assert losses[30] < losses[10] * 0.8
     assert trained["eval_loss"] == pytest.approx(min(losses.values()))
-    assert trained["steps"] == 30 and trained["groups"] == 24
+    assert trained["steps"] == 30 and trained["packs"] == 24
 
 
 @pytest.mark.parametrize("name", ["best", "last"])
@@ -115,6 +121,51 @@ def test_best_is_the_checkpoint_of_the_least_loss_and_last_the_last(train: Train
     for name, step in (("best", best), ("last", 20)):
         kept = _weights(tmp_path / "checkpoints" / f"checkpoint-{step}")
         torch.testing.assert_close(_weights(tmp_path / name), kept)
+
+
+def test_best_is_the_checkpoint_of_the_best_answers(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    scores = iter([0.2, 0.8, 0.3])
+    monkeypatch.setattr(training, "score_answers", lambda _: next(scores))
+    result = train(tmp_path, max_steps=6, eval_steps=2)
+    losses = _evaluations(tmp_path)
+    assert min(losses, key=losses.__getitem__) != 4
+    assert result["eval_f1"] == 0.8 and result["eval_loss"] == losses[4]
+    kept = _weights(tmp_path / "checkpoints" / "checkpoint-4")
+    torch.testing.assert_close(_weights(tmp_path / "best"), kept)
+
+
+def _score(generator: Any, records: List[Record]) -> float:
+    return score_answers(answer_records(generator, records))
+
+
+def test_answers_are_scored_by_their_pairs(monkeypatch: pytest.MonkeyPatch):
+    class Generator:
+        """Finds the place of each text, and once a wrong one."""
+
+        def render(self, text: str, types: Any) -> Any:
+            return text, types
+
+        def generate(self, prompts: Any, types: Any, **_: Any) -> Any:
+            assert {asked for _, asked in prompts} == {types}
+            texts = [text.split()[0] for text, _ in prompts]
+            answers = [f'{{"{word}": "place"}}' for word in texts]
+            return [Answer(answer, [len(answer)], [-0.5], True) for answer in answers]
+
+    def record(text: str, output: Dict[str, str], types: Any = None) -> Record:
+        return Record(input=text, output=output, types=types, lang="en", source="")
+
+    right = [record("Rome is old", {"Rome": "place"}), record("Oslo", {"Oslo": "place"}, ["place"])]
+    assert _score(Generator(), right) == 1
+    wrong = [
+        *right,
+        record("Ann slept", {}),
+        record("Bern, Bonn", {"Bern,": "city", "Bonn": "city"}),
+    ]
+    # Two are right, of four found and four wanted.
+    assert _score(Generator(), wrong) == 0.5
+    assert _score(Generator(), []) == 1
 
 
 @pytest.mark.parametrize("dora", [True, False])
@@ -154,6 +205,26 @@ def test_only_the_named_projections_are_adapted(train: Train, tmp_path: Path):
     assert all("q_proj" in key for key in _weights(tmp_path / "best"))
 
 
+def test_an_adapter_can_be_gone_on_from(train: Train, tmp_path: Path):
+    settings = {"dora": False, "lora_r": 2, "target_modules": ["q_proj"], "max_steps": 2}
+    train(tmp_path / "first", system_prompt="Find names.", **settings)
+    # With a rate of nothing it stays what it was, and with one it does not.
+    for name, lr in (("same", 0.0), ("other", 1e-2)):
+        adapter = str(tmp_path / "first" / "last")
+        train(tmp_path / name, adapter=adapter, lr=lr, max_steps=2)
+    first, same, other = (_weights(tmp_path / name / "last") for name in ("first", "same", "other"))
+    torch.testing.assert_close(same, first)
+    assert first.keys() == other.keys()
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+    info = srsly.read_json(tmp_path / "other" / "last" / "nerllm.json")
+    assert (info["method"], info["system_prompt"]) == ("lora", "Find names.")
+
+
+def test_an_adapter_of_another_base_is_not_gone_on_from(train: Train, tmp_path: Path):
+    with pytest.raises(ValueError, match="was trained on"):
+        train(tmp_path, adapter="default")
+
+
 def test_the_same_seed_gives_the_same_weights(train: Train, tmp_path: Path):
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
         train(tmp_path / folder, max_steps=2, seed=seed)
@@ -163,20 +234,38 @@ def test_the_same_seed_gives_the_same_weights(train: Train, tmp_path: Path):
 
 
 @pytest.mark.parametrize("batch_tokens", [0, 600])
-def test_a_resumed_run_ends_as_an_undisturbed_one(train: Train, tmp_path: Path, batch_tokens: int):
+@pytest.mark.parametrize("stopped_at", [2, 4])
+def test_a_resumed_run_ends_as_an_undisturbed_one_to_the_bit(
+    train: Train, tmp_path: Path, batch_tokens: int, stopped_at: int
+):
     settings = {"max_steps": 6, "eval_steps": 2, "train_bs": 2, "batch_tokens": batch_tokens}
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     expected = train(whole, **settings)
-    train(broken, **settings)
-    # As if it had been stopped after the fourth step.
-    shutil.rmtree(broken / "checkpoints" / "checkpoint-6")
-    shutil.rmtree(broken / "best")
-    shutil.rmtree(broken / "last")
+    _stop_after(stopped_at, train, broken, **settings)
     resumed = train(broken, resume=True, **settings)
     assert resumed["steps"] == expected["steps"] == 6
-    assert resumed["eval_loss"] == pytest.approx(expected["eval_loss"])
+    assert resumed["eval_loss"] == expected["eval_loss"]
     for name in ("best", "last"):
-        torch.testing.assert_close(_weights(broken / name), _weights(whole / name))
+        found, wanted = _weights(broken / name), _weights(whole / name)
+        assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+
+
+def _stop_after(step: int, train: Train, folder: Path, **settings: Any) -> None:
+    """Train, and lose the process while the step after that one is computed."""
+
+    class Killed(Exception):
+        pass
+
+    def kill(collator: PackingCollator, packs: Any) -> Dict[str, Any]:
+        if (folder / "checkpoints" / f"checkpoint-{step}").is_dir():
+            raise Killed
+        return collate(collator, packs)
+
+    collate = PackingCollator.__call__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PackingCollator, "__call__", kill)
+        with pytest.raises(Killed):
+            train(folder, **settings)
 
 
 @pytest.mark.parametrize("length", [{"max_steps": 4}, {"max_steps": -1, "epochs": 1}])
@@ -254,15 +343,18 @@ def test_an_unknown_setting_is_refused():
         )
 
 
-def _launch(folder: Path, base: Path, *options: str) -> subprocess.CompletedProcess:
+def _launch(
+    folder: Path, base: Path, launcher: Sequence[str], *options: str
+) -> subprocess.CompletedProcess:
     """Run the script as the documentation says, with a copy of the base in the folder."""
-    shutil.copytree(base, folder / "TINY")
+    shutil.copytree(base, folder / "TINY", dirs_exist_ok=True)
     _write_records(folder / "train.jsonl", 24)
     _write_records(folder / "val.jsonl", 4)
-    accelerate = Path(sys.executable).with_name("accelerate")
-    command = [str(accelerate), "launch", str(ROOT / "scripts/train_ner_lora_accelerate.py")]
+    program = Path(sys.executable).with_name(launcher[0])
+    command = [str(program), *launcher[1:], str(ROOT / "scripts/train_ner_lora_accelerate.py")]
+    files = "--model_name TINY --train_file train.jsonl --val_file val.jsonl"
     return subprocess.run(
-        [*command, *options],
+        [*command, *files.split(), *options],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -272,9 +364,8 @@ def _launch(folder: Path, base: Path, *options: str) -> subprocess.CompletedProc
 
 @pytest.mark.slow
 def test_the_command_line_works_without_a_gpu(tmp_path: Path, tiny_base: Path):
-    options = "--model_name TINY --train_file train.jsonl --val_file val.jsonl --output_dir OUT"
-    more = "--epochs 2 --train_bs 2 --grad_accum 8 --bf16"
-    done = _launch(tmp_path, tiny_base, *options.split(), *more.split())
+    options = "--output_dir OUT --epochs 2 --train_bs 2 --grad_accum 8 --bf16"
+    done = _launch(tmp_path, tiny_base, ["accelerate", "launch"], *options.split())
     assert done.returncode == 0, done.stderr
     assert (done.stdout + done.stderr).count("No GPU found") == 1
     for name in ("best", "last"):
@@ -283,3 +374,19 @@ def test_the_command_line_works_without_a_gpu(tmp_path: Path, tiny_base: Path):
     # 24 records in batches of 2, eight to a step: two steps in each of two epochs.
     state = srsly.read_json(tmp_path / "OUT/checkpoints/checkpoint-4/trainer_state.json")
     assert state["global_step"] == 4
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_weights_of_one(tmp_path: Path, tiny_base: Path):
+    common = "--max_steps 4 --eval_steps 2 --lr 1e-2 --lora_r 4"
+    runs = {
+        "one": (["python"], "--train_bs 4", 1),
+        "two": (["torchrun", "--nproc_per_node", "2"], "--train_bs 2", 2),
+    }
+    for name, (launcher, batch, processes) in runs.items():
+        options = f"--output_dir {name} --metrics {name}.json {batch} {common}"
+        done = _launch(tmp_path, tiny_base, launcher, *options.split())
+        assert done.returncode == 0, done.stderr
+        assert srsly.read_json(tmp_path / f"{name}.json")["processes"] == processes
+    one, two = (_weights(tmp_path / name / "last") for name in runs)
+    torch.testing.assert_close(two, one, atol=1e-5, rtol=1e-3)
