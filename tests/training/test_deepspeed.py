@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator
 
 import pytest
-from accelerate.utils import HfDeepSpeedConfig
+from accelerate.utils.deepspeed import HfDeepSpeedConfig
 from transformers import TrainingArguments
 
 CONFIG = Path(__file__).parents[2] / "configs" / "deepspeed" / "zero2.json"
