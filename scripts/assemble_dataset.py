@@ -3,16 +3,16 @@
 import random
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, List, Optional
+from typing import Annotated, Dict, List, Optional
 
 import srsly
 import typer
 from wasabi import msg
 
 from spacy_nerllm.corpus.assemble import part_passages
-from spacy_nerllm.corpus.given_types import read_type_names
 from spacy_nerllm.corpus.mixture import PassageUse, Size, mix, passage_records, read_mixture
 from spacy_nerllm.corpus.records import Record, write_records
+from spacy_nerllm.corpus.type_names import read_type_names, with_kinds
 
 
 def main(
@@ -45,9 +45,11 @@ def main(
     type_names = read_type_names(names)
     finer_types = srsly.read_json(finer) if finer else {}
     train_part, val_part_ = part_passages(passages, val_part, rng)
-    use, clean = settings.passages, PassageUse(open=1, noisy=0, given=1)
+    type_names = with_kinds(type_names, train_part, finer_types)
+    use = settings.passages
+    once = PassageUse(open=min(use.open, 1), noisy=0, given=min(use.given, 1))
     train = passage_records(train_part[: limit or None], use, type_names, finer_types, rng)
-    val = passage_records(val_part_[: val_limit or None], clean, type_names, finer_types, rng)
+    val = passage_records(val_part_[: val_limit or None], once, type_names, finer_types, rng)
     if corpora is None:
         settings = settings.model_copy(update={"corpora": {}, "languages": {}, "caps": []})
     size = _tokens_of(model_name) if corpora else _characters
@@ -70,7 +72,15 @@ def _tokens_of(model_name: str) -> Size:
     from spacy_nerllm.training.examples import encode_record
 
     tokenizer = load_tokenizer(resolve_base(model_name).path)
-    return lambda record: encode_record(record, tokenizer, SYSTEM_PROMPT)["length"]
+    # By identity: it is asked for again and again, and no record is made or lost meanwhile.
+    known: Dict[int, int] = {}
+
+    def size(record: Record) -> int:
+        if id(record) not in known:
+            known[id(record)] = encode_record(record, tokenizer, SYSTEM_PROMPT)["length"]
+        return known[id(record)]
+
+    return size
 
 
 def _show(records: List[Record], size: Size, unit: str) -> None:

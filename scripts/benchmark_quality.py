@@ -8,9 +8,9 @@ import srsly
 import typer
 from wasabi import msg
 
-from spacy_nerllm.corpus.given_types import read_type_names
 from spacy_nerllm.corpus.records import read_records
 from spacy_nerllm.corpus.splits import read_splits
+from spacy_nerllm.corpus.type_names import read_type_names
 from spacy_nerllm.evaluation.machine import machine
 from spacy_nerllm.evaluation.quality import given_quality, open_quality
 from spacy_nerllm.evaluation.tagged import tag_texts
@@ -28,7 +28,7 @@ OPEN_COLUMNS = {
     "AMI": "ami",
     "typed F1": "typed_f1",
     "mapped F1": "mapped_f1",
-    "best mapped F1": "best_mapped_f1",
+    "one-to-one F1": "one_to_one_f1",
     "types": "types",
     "gold types": "gold_types",
     "calibration error": "calibration_error",
@@ -90,10 +90,13 @@ def main(
     ] = None,
 ) -> None:
     config = {"adapter": adapter, "base": base, "dtype": dtype, "quantize": quantize}
-    run = {**config, "adapter": _sha256(resolve_adapter(adapter)), "limit": limit, "part": part}
-    results = srsly.read_json(out) if out.exists() else {}
-    if results.get("run") != run:
-        results = {"run": run, "machine": machine(), "open": {}, "given": {}}
+    if data is not None and labels is None:
+        msg.fail(f"Name the types of the corpora in {data} too: LABELS.json", exits=1)
+    folder = resolve_adapter(adapter)
+    sources = [folder / "adapter_model.safetensors", folder / "nerllm.json", names]
+    sources += [train_file] if train_file else []
+    run = {**config, "adapter": _sha256(sources), "limit": limit, "part": part}
+    results = _begun(out, run)
 
     type_names = read_type_names(names)
     for name, texts in sorted(_passages_by_language(passages, part).items()):
@@ -104,6 +107,8 @@ def main(
         seen = _types_of(train_file) if train_file else set()
         types = srsly.read_json(labels)
         for name in corpora or GIVEN:
+            if name not in types:
+                msg.fail(f"{labels} names no types of {name}, but of {sorted(types)}", exits=1)
             if name not in results["given"]:
                 texts = list(read_texts(data / f"{name}.jsonl", limit or None))
                 tagged = tag_texts(texts, {**config, "labels": types[name]}, name)
@@ -116,6 +121,15 @@ def main(
     msg.good(f"Results are in {out}")
 
 
+def _begun(out: Path, run: Dict[str, Any]) -> Results:
+    if not out.exists():
+        return {"run": run, "machine": machine(), "open": {}, "given": {}}
+    results = srsly.read_json(out)
+    if results["run"] != run:
+        msg.fail(f"{out} has results of another run: {results['run']}", "Name another --out", 1)
+    return results
+
+
 def _passages_by_language(folder: Path, part: str) -> Dict[str, List[Text]]:
     texts: Dict[str, List[Text]] = {}
     for passage in read_splits(folder)[part]:
@@ -125,11 +139,16 @@ def _passages_by_language(folder: Path, part: str) -> Dict[str, List[Text]]:
 
 
 def _types_of(path: Path) -> Set[str]:
-    return {name for record in read_records(path) for name in record["types"] or ()}
+    """In prompts and in answers."""
+    seen: Set[str] = set()
+    for record in read_records(path):
+        seen.update(record["types"] or (), record["output"].values())
+    return seen
 
 
-def _sha256(adapter: Path) -> str:
-    return hashlib.sha256((adapter / "adapter_model.safetensors").read_bytes()).hexdigest()
+def _sha256(paths: List[Path]) -> str:
+    """Of files one behind the other: what decides of the results."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def _markdown(results: Results) -> str:

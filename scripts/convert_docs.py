@@ -25,7 +25,9 @@ def main(
     seed: Annotated[int, typer.Option(help="Of parts and order")] = 0,
 ) -> None:
     nlp = spacy.blank(lang)
-    docs = list(DocBin().from_disk(annotated).get_docs(nlp.vocab))
+    # Each text once, so that none stands in two parts.
+    by_text = {doc.text: doc for doc in DocBin().from_disk(annotated).get_docs(nlp.vocab)}
+    docs = list(by_text.values())
     rng = random.Random(seed)
     rng.shuffle(docs)
     test, val = round(test_part * len(docs)), round(val_part * len(docs))

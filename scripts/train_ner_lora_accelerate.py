@@ -9,6 +9,8 @@ from accelerate import PartialState
 from wasabi import msg
 
 from spacy_nerllm.entity_map import SYSTEM_PROMPT
+from spacy_nerllm.generation.checkpoints import resolve_base
+from spacy_nerllm.training.model import with_adapter
 from spacy_nerllm.training.settings import PROJECTIONS, TrainSettings
 from spacy_nerllm.training.train import train_adapter
 
@@ -72,6 +74,8 @@ def main(
 ) -> None:
     given = {**locals(), "target_modules": [name.strip() for name in target_modules.split(",")]}
     settings = TrainSettings(**{name: given[name] for name in TrainSettings.model_fields})
+    # To show what holds: an adapter to go on from brings settings of its own.
+    settings = with_adapter(settings, resolve_base(model_name))
     main_process = PartialState().is_main_process
     if main_process:
         msg.table(settings.model_dump(), header=("setting", "value"), divider=True)

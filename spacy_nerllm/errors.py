@@ -93,6 +93,12 @@ class Errors:
 
     E070 = "This score needs {package}. Install it with: pip install 'spacy-nerllm[evaluation]'"
 
+    E071 = "{path} is no mixture: {problem}"
+    E072 = (
+        "The mixture gives parts to {languages}, but there is no text in them (only in {found}). "
+        "Take them out of `languages`, or add passages or corpora in them."
+    )
+
 
 class Warnings:
     """Messages of warnings and of the log."""

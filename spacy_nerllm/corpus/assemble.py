@@ -8,10 +8,11 @@ from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 import srsly
 
 from ..entity_map import pairs_from_spans
-from .given_types import Entity, TypeNames, ask_among, rename
+from .given_types import Entity, ask_among, rename
 from .markup import Passage, read_folder
 from .records import Record
 from .splits import has_splits, read_splits
+from .type_names import TypeNames
 
 # Of the texts of a corpus, at most this part has no entity: they are short to learn.
 _MOST_EMPTY = 0.25

@@ -7,10 +7,9 @@ https://arxiv.org/abs/2402.16602), where such negatives are worth several points
 """
 
 import random
-from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
-import srsly
+from .type_names import TypeNames
 
 Entity = Tuple[int, int, str]
 
@@ -20,45 +19,6 @@ _MOST_TYPES = 25
 _ASK = {"own": 0.42, "broader": 0.22, "both": 0.26, "none": 0.1}
 _NEXT_CHANCE = 0.6
 _SYNONYM_CHANCE = 0.15
-
-
-class TypeNames(NamedTuple):
-    """What types are called.
-
-    broader (Dict[str, List[str]]): Type to all broader types that hold it, the narrowest first.
-    synonyms (Dict[str, List[str]]): Type to other names of it.
-    """
-
-    broader: Dict[str, List[str]]
-    synonyms: Dict[str, List[str]]
-
-
-def read_type_names(path: Path) -> TypeNames:
-    """Read the table of type names.
-
-    path (Path): JSON with "broader" (type to the narrower ones it holds) and "synonyms".
-    RETURNS (TypeNames): The table, seen from the narrower types.
-    """
-    table = srsly.read_json(path)
-    held = {wide: _all_held(wide, table["broader"]) for wide in table["broader"]}
-    broader: Dict[str, List[str]] = {}
-    # What holds less is narrower.
-    for wide in sorted(held, key=lambda wide: (len(held[wide]), wide)):
-        for name in held[wide]:
-            broader.setdefault(name, []).append(wide)
-    return TypeNames(broader, table["synonyms"])
-
-
-def _all_held(wide: str, table: Dict[str, List[str]]) -> List[str]:
-    """The types that a type holds, with those that they hold in turn."""
-    held: List[str] = []
-    open_ = [wide]
-    while open_:
-        for name in table.get(open_.pop(), ()):
-            if name not in held and name != wide:
-                held.append(name)
-                open_.append(name)
-    return held
 
 
 def ask_among(
@@ -83,6 +43,9 @@ def ask_among(
     for chain in sorted(set(chains)):
         asked.extend(_ask_for(chain, rng))
     related = {name for chain in chains for name in chain}
+    for start, end, type_ in entities:
+        if (start, end) not in finer:
+            related |= names.kinds.get(type_, frozenset())
     others = [name for name in inventory if name not in related]
     asked = sorted(set(asked))[:_MOST_TYPES]
     most = min(len(others), _MOST_TYPES - len(asked), 12)
@@ -104,7 +67,7 @@ def _chain(entity: Entity, names: TypeNames, finer: Dict[Tuple[int, int], str]) 
     if (start, end) in finer:
         special = finer[start, end]
         # What holds the finer type and not the type itself is between them.
-        between = [name for name in _broader(special, names) if name not in wide]
+        between = [name for name in _broader(special, names) if name not in (type_, *wide)]
         own = [special, *between, type_]
     return tuple(dict.fromkeys((*own, *wide)))
 

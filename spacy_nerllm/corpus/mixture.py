@@ -2,16 +2,17 @@
 
 import random
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 import srsly
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..errors import Errors
 from .assemble import corpus_records, given_records, open_records
-from .given_types import TypeNames
 from .markup import Passage
 from .noise import noisy_twins
 from .records import Record
+from .type_names import TypeNames
 
 # The size of a record, in tokens or in what else is to be shared out.
 Size = Callable[[Record], int]
@@ -55,11 +56,12 @@ class Mixture(BaseModel):
     corpora (Dict[str, int]): Corpus to the most records of it.
     validation (List[str]): Corpora of which nothing is trained on.
     held_out (float): The part of every other corpus that is not trained on either.
+    val_records (int): The most records of each corpus to validate on.
     openly (bool): Ask corpora with no types given. Teaches to skip what they leave unmarked: good
         for nothing but to be compared with.
     caps (List[Cap]): Bounds for groups of corpora.
     languages (Dict[str, float]): Language to its part of all tokens. Records of corpora are left
-        out until it holds, passages never.
+        out until about that holds, passages never. Caps are applied then.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -68,6 +70,7 @@ class Mixture(BaseModel):
     corpora: Dict[str, int] = {}
     validation: List[str] = []
     held_out: float = Field(0.03, ge=0, lt=1)
+    val_records: int = Field(15, ge=0)
     openly: bool = False
     caps: List[Cap] = []
     languages: Dict[str, float] = {}
@@ -85,9 +88,12 @@ def read_mixture(path: Path) -> Mixture:
 
     path (Path): JSON, see `Mixture`.
     RETURNS (Mixture): The mixture.
-    RAISES (ValueError): If it is none; names what is wrong.
+    RAISES (ValueError): If it is none; names the file and what is wrong.
     """
-    return Mixture(**srsly.read_json(path))
+    try:
+        return Mixture(**srsly.read_json(path))
+    except (TypeError, ValueError) as error:
+        raise ValueError(Errors.E071.format(path=path, problem=error)) from error
 
 
 def passage_records(
@@ -145,6 +151,7 @@ def mix(
     size (Size): The size of a record, which caps and languages share out.
     seed (int): Of order and choices. What is held out of a corpus depends on it alone.
     RETURNS (Parts): The records.
+    RAISES (ValueError): If there is no text of a language that is to have a part.
     """
     train, val = list(passages[0]), list(passages[1])
     free: List[Record] = []
@@ -156,7 +163,7 @@ def mix(
             corpora / f"{name}.jsonl", most, held_out, names, rng, openly=mixture.openly
         )
         free += parts[0]
-        val += parts[1]
+        val += parts[1][: mixture.val_records]
     rng = random.Random(seed)
     rng.shuffle(free)
     free = _balanced(train, free, mixture.languages, size)
@@ -176,12 +183,19 @@ def _balanced(
     for record in [*kept, *free]:
         if record["lang"] in has:
             has[record["lang"]] += size(record)
+    missing = [lang for lang, tokens in has.items() if not tokens]
+    if missing:
+        raise ValueError(Errors.E072.format(languages=missing, found=sorted({*has} - {*missing})))
     total = min(has[lang] / share for lang, share in shares.items())
-    room = {lang: share * total for lang, share in shares.items()}
+    kept_sizes = {lang: 0 for lang in shares}
     for record in kept:
-        if record["lang"] in room:
-            room[record["lang"]] -= size(record)
-    return [record for record in free if _fits(record, record["lang"], room, size)]
+        if record["lang"] in shares:
+            kept_sizes[record["lang"]] += size(record)
+    chosen = [record for record in free if record["lang"] not in shares]
+    for lang, share in shares.items():
+        of_lang = [record for record in free if record["lang"] == lang]
+        chosen += _within(of_lang, share * total - kept_sizes[lang], size)
+    return chosen
 
 
 def _capped(
@@ -189,19 +203,18 @@ def _capped(
 ) -> List[Record]:
     """Leave free records out until no group of corpora has more than its part."""
     for cap in caps:
-        others = [record for record in [*kept, *free] if record["source"] not in cap.corpora]
-        room = {cap.part: sum(map(size, others)) * cap.part / (1 - cap.part)}
-        free = [
-            record
-            for record in free
-            if record["source"] not in cap.corpora or _fits(record, cap.part, room, size)
-        ]
+        others = [record for record in free if record["source"] not in cap.corpora]
+        capped = [record for record in free if record["source"] in cap.corpora]
+        total = sum(map(size, kept)) + sum(map(size, others))
+        free = [*others, *_within(capped, total * cap.part / (1 - cap.part), size)]
     return list(free)
 
 
-def _fits(record: Record, key: Any, room: Dict[Any, float], size: Size) -> bool:
-    """Whether there is room for a record, which it then takes."""
-    if key not in room:
-        return True
-    room[key] -= size(record)
-    return room[key] >= 0
+def _within(records: Iterable[Record], room: float, size: Size) -> List[Record]:
+    """The first records for which there is room."""
+    chosen = []
+    for record in records:
+        if size(record) <= room:
+            chosen.append(record)
+            room -= size(record)
+    return chosen

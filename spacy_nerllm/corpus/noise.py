@@ -46,10 +46,16 @@ def add_noise(
     rng (random.Random): Source of chance.
     RETURNS (Tuple[str, List[Entity]]): Both, spoiled. No entity is lost, or gets empty.
     """
-    entities = list(entities)
-    for kind in rng.sample(sorted(KINDS), rng.choice((1, 1, 2))):
-        text, entities = apply_edits(text, entities, KINDS[kind](text, rng))
-    return text, entities
+    noisy, moved = text, list(entities)
+    wanted, done = rng.choice((1, 1, 2)), 0
+    # Some texts have no accents, and some edits fall where none is allowed.
+    for kind in rng.sample(sorted(KINDS), len(KINDS)):
+        before = noisy
+        noisy, moved = apply_edits(noisy, moved, KINDS[kind](noisy, rng))
+        done += noisy != before
+        if done == wanted:
+            break
+    return noisy, moved
 
 
 def noisy_twins(passages: Iterable[Passage], rng: random.Random) -> Iterator[Passage]:
@@ -71,8 +77,9 @@ def apply_edits(
 
     text (str): The text.
     entities (Sequence[Entity]): (start, end, type) in characters, sorted, without overlaps.
-    edits (Iterable[Edit]): Sorted, without overlaps. Those that cross the border of an entity, or
-        would leave white space or nothing at its edge, are left out.
+    edits (Iterable[Edit]): Sorted, without overlaps. Those that cross the border of an entity,
+        would leave white space or nothing at its edge, or take away what parts it from what stands
+        beside it, are left out.
     RETURNS (Tuple[str, List[Entity]]): Both, changed.
     """
     kept = [edit for edit in edits if _is_allowed(edit, text, entities)]
@@ -88,6 +95,8 @@ def apply_edits(
 def _is_allowed(edit: Edit, text: str, entities: Sequence[Entity]) -> bool:
     for start, end, _ in entities:
         if edit.end <= start or edit.start >= end:
+            if not edit.text and (edit.end == start or edit.start == end):
+                return False
             continue
         if edit.start < start or edit.end > end:
             return False
@@ -161,7 +170,8 @@ def _scanning(text: str, rng: random.Random) -> Iterator[Edit]:
     for at in range(len(text)):
         for length in (2, 1):
             old = text[at : at + length]
-            if at >= last and old in _LOOKALIKES and rng.random() < rate:
+            known = len(old) == length and old in _LOOKALIKES
+            if at >= last and known and rng.random() < rate:
                 yield Edit(at, at + length, _LOOKALIKES[old])
                 last = at + length
 

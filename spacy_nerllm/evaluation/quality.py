@@ -2,7 +2,7 @@
 
 from typing import Any, Collection, Dict, List
 
-from ..corpus.given_types import TypeNames
+from ..corpus.type_names import TypeNames
 from .scorers import (
     PRF,
     Span,
@@ -30,7 +30,8 @@ def given_quality(tagged: Tagged, seen: Collection[str]) -> Dict[str, Any]:
     typed = score_spans(tagged.gold, tagged.predicted)
     apart = {}
     if seen:
-        types = {type_ for text in tagged.gold for *_, type_ in text}
+        sides = (*tagged.gold, *tagged.predicted)
+        types = {type_ for text in sides for *_, type_ in text}
         for name, part in (("seen", types & set(seen)), ("unseen", types - set(seen))):
             gold, predicted = (_of_types(side, part) for side in (tagged.gold, tagged.predicted))
             apart[f"{name}_types"] = len(part)
@@ -56,7 +57,7 @@ def open_quality(tagged: Tagged, names: TypeNames) -> Dict[str, Any]:
         **_basics(tagged, score_spans(gold, predicted)),
         "ami": _percent(score_clusters(gold, predicted)),
         "mapped_f1": _percent(score_spans(gold, by_rule).f1),
-        "best_mapped_f1": _percent(score_spans(gold, best).f1),
+        "one_to_one_f1": _percent(score_spans(gold, best).f1),
         "types": len(types),
         "gold_types": len(inventory),
         "calibration_error": _calibration(tagged),

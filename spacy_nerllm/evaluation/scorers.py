@@ -69,9 +69,8 @@ def score_clusters(gold: Iterable[Iterable[Span]], predicted: Iterable[Iterable[
     pairs = [pair for texts in zip(gold, predicted, strict=True) for pair in _paired(*texts)]
     if not pairs:
         return 1.0
-    wanted, found = zip(
-        *((want or _SPURIOUS, have or _MISSED) for want, have in pairs), strict=True
-    )
+    wanted = [_SPURIOUS if want is None else want for want, _ in pairs]
+    found = [_MISSED if have is None else have for _, have in pairs]
     return float(adjusted_mutual_info_score(wanted, found))
 
 
@@ -80,7 +79,8 @@ def assign_types(
 ) -> Dict[str, str]:
     """Find which predicted type is best taken for which gold one, each used once at the most.
 
-    It sees the gold spans, so that what it scores is a bound and no result. Needs scipy.
+    It sees the gold spans, so that what it scores is the bound of such an assignment and no
+    result. Needs scipy.
 
     gold (Iterable[Iterable[Tuple[int, int, str]]]): (start, end, type) for each text.
     predicted (Iterable[Iterable[Tuple[int, int, str]]]): The same, in the same order.

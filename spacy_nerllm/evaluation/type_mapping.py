@@ -2,7 +2,7 @@
 
 from typing import Collection, Dict, Iterable, Optional
 
-from ..corpus.given_types import TypeNames
+from ..corpus.type_names import TypeNames
 
 
 def map_types(types: Iterable[str], inventory: Collection[str], names: TypeNames) -> Dict[str, str]:

@@ -32,7 +32,8 @@ class Confidence(NamedTuple):
         """
         if self == _AS_IT_IS:
             return probability
-        return 1 / (1 + math.exp(-self.slope * log_odds(probability) - self.shift))
+        odds = self.slope * log_odds(probability) + self.shift
+        return 0.5 + 0.5 * math.tanh(0.5 * odds)  # The logistic function, without an overflow.
 
 
 _AS_IT_IS = Confidence()

@@ -1,6 +1,6 @@
 """Fit what turns probabilities into confidences, on records that were not trained on."""
 
-from typing import Iterable, List, Sequence, Tuple
+from typing import Iterable, List, Optional, Sequence, Tuple
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -11,39 +11,44 @@ from .selection import Answered
 # With fewer pairs a line says nothing.
 _FEWEST = 50
 
+_UNFITTED = Confidences()
 
-def fit_confidences(answered: Iterable[Answered]) -> Confidences:
+
+def fit_confidences(answered: Iterable[Answered], before: Confidences = _UNFITTED) -> Confidences:
     """See how often pairs of each probability are right.
 
     answered (Iterable[Answered]): Records with open types, with given types, or both.
-    RETURNS (Confidences): Of a mode with too few pairs, probabilities as they are.
+    before (Confidences): What holds for a mode with too few pairs.
+    RETURNS (Confidences): What holds now.
     """
-    scored: Tuple[List[Tuple[float, bool]], ...] = ([], [])
+    open_pairs: List[Tuple[float, bool]] = []
+    given_pairs: List[Tuple[float, bool]] = []
     for record, pairs in answered:
         gold = set(record["output"].items())
-        mode = scored[record["types"] is not None]
+        mode = open_pairs if record["types"] is None else given_pairs
         mode += [(score, pair in gold) for pair, score in pairs.items()]
-    return Confidences(*(fit(mode) for mode in scored))
+    return Confidences(fit(open_pairs) or before.open, fit(given_pairs) or before.given)
 
 
-def fit(scored: Sequence[Tuple[float, bool]]) -> Confidence:
-    """Fit one line by logistic regression.
+def fit(scored: Sequence[Tuple[float, bool]]) -> Optional[Confidence]:
+    """Fit one line by logistic regression, with targets that are smoothed as by Platt.
 
     scored (Sequence[Tuple[float, bool]]): Probability of each pair, and whether it is right.
-    RETURNS (Confidence): The line; as it is where there are too few pairs, all are right or none.
+    RETURNS (Optional[Confidence]): The line; None if there are too few pairs.
     """
+    if len(scored) < _FEWEST:
+        return None
     right = sum(hit for _, hit in scored)
-    if len(scored) < _FEWEST or right in (0, len(scored)):
-        return Confidence()
+    targets = {True: (right + 1) / (right + 2), False: 1 / (len(scored) - right + 2)}
     odds = torch.tensor([log_odds(score) for score, _ in scored], dtype=torch.float64)
-    hits = torch.tensor([float(hit) for _, hit in scored], dtype=torch.float64)
+    wanted = torch.tensor([targets[hit] for _, hit in scored], dtype=torch.float64)
     # The logarithm of the slope, so that it stays over 0.
     line = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([line], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        value = binary_cross_entropy_with_logits(line[0].exp() * odds + line[1], hits)
+        value = binary_cross_entropy_with_logits(line[0].exp() * odds + line[1], wanted)
         value.backward()
         return value
 

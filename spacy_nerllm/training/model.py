@@ -11,11 +11,12 @@ from .packing import BY_RECORD
 from .settings import TrainSettings
 
 
-def _attention() -> str:
+def _attention(dtype: torch.dtype) -> str:
     """The one that does not compute what a packed row hides."""
     if not torch.cuda.is_available():
         return BY_RECORD
-    return "flash_attention_2" if is_flash_attn_2_available() else "sdpa"
+    fast = is_flash_attn_2_available() and dtype == torch.bfloat16
+    return "flash_attention_2" if fast else "sdpa"
 
 
 def build_model(base: Base, settings: TrainSettings) -> PeftModel:
@@ -28,7 +29,7 @@ def build_model(base: Base, settings: TrainSettings) -> PeftModel:
     dtype = torch.bfloat16 if settings.bf16 and torch.cuda.is_available() else torch.float32
     torch.manual_seed(settings.seed)
     model = AutoModelForCausalLM.from_pretrained(
-        base.path, dtype=dtype, use_safetensors=True, attn_implementation=_attention()
+        base.path, dtype=dtype, use_safetensors=True, attn_implementation=_attention(dtype)
     )
     model.config.use_cache = False
     adapted = _adapted(model, settings)

@@ -7,8 +7,6 @@ from ..corpus.records import Record
 from ..entity_map import read_answer
 from ..generation.local import LocalGenerator
 
-# More than any answer of a record that can be trained on.
-_MOST_TOKENS = 1024
 _BATCH_TOKENS = 12288
 
 
@@ -23,11 +21,14 @@ class Answered(NamedTuple):
     pairs: Dict[Tuple[str, str], float]
 
 
-def answer_records(generator: LocalGenerator, records: Iterable[Record]) -> Iterator[Answered]:
+def answer_records(
+    generator: LocalGenerator, records: Iterable[Record], max_new_tokens: int
+) -> Iterator[Answered]:
     """Let an adapter answer records.
 
     generator (LocalGenerator): Has the adapter.
     records (Iterable[Record]): The records.
+    max_new_tokens (int): The most tokens of an answer.
     YIELDS (Answered): Each record, in any order.
     """
     by_types: Dict[Optional[Tuple[str, ...]], List[Record]] = defaultdict(list)
@@ -36,7 +37,7 @@ def answer_records(generator: LocalGenerator, records: Iterable[Record]) -> Iter
     for types, group in by_types.items():
         prompts = [generator.render(record["input"], types) for record in group]
         answers = generator.generate(
-            prompts, types, max_new_tokens=_MOST_TOKENS, batch_tokens=_BATCH_TOKENS
+            prompts, types, max_new_tokens=max_new_tokens, batch_tokens=_BATCH_TOKENS
         )
         for record, answer in zip(group, answers, strict=True):
             pairs = read_answer(answer.text).pairs

@@ -22,9 +22,9 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from ..corpus.records import Record, read_records
 from ..errors import Errors, Warnings
-from ..generation.adapters import AdapterInfo, write_info
-from ..generation.checkpoints import Base, resolve_base
-from ..generation.confidence import store_confidences
+from ..generation.adapters import AdapterInfo, read_info, write_info
+from ..generation.checkpoints import Base, resolve_adapter, resolve_base
+from ..generation.confidence import Confidences, read_confidences, store_confidences
 from ..generation.encoding import load_tokenizer
 from ..generation.local import LocalGenerator
 from .confidence import fit_confidences
@@ -56,6 +56,8 @@ def train_adapter(settings: TrainSettings) -> Dict[str, Any]:
     val_set = _encode(val_records, tokenizer, settings, "val_file")
     model = build_model(base, settings)
     trainer = _AdapterTrainer(
+        partial(_answer, base, settings, val_records),
+        partial(fit_confidences, before=_confidences_before(settings, base)),
         model=model,
         args=_training_arguments(settings),
         train_dataset=train_set,
@@ -63,7 +65,6 @@ def train_adapter(settings: TrainSettings) -> Dict[str, Any]:
         data_collator=PackingCollator(),
         compute_loss_func=AnswerLoss(model.get_base_model().get_output_embeddings()),
     )
-    trainer.answer = partial(_answer, base, settings, val_records)
     checkpoint = _checkpoint_to_resume(settings)
     state = _state_of(checkpoint) if checkpoint else trainer.state
     # Resumed at its end, the Trainer would take one step more.
@@ -85,28 +86,41 @@ def train_adapter(settings: TrainSettings) -> Dict[str, Any]:
 
 
 class _AdapterTrainer(Trainer):
-    """Lets the adapter answer at each validation.
+    """Lets the adapter answer at each validation."""
 
-    answer (Callable[[PeftModel], List[Answered]]): What it answers.
-    """
-
-    answer: Callable[[PeftModel], List[Answered]]
+    def __init__(
+        self,
+        answer: Callable[[PeftModel], List[Answered]],
+        fit: Callable[[List[Answered]], Confidences],
+        **kwargs: Any,
+    ) -> None:
+        """answer (Callable[[PeftModel], List[Answered]]): What an adapter answers.
+        fit (Callable[[List[Answered]], Confidences]): What its probabilities are worth.
+        **kwargs (Any): As `Trainer`.
+        """
+        super().__init__(**kwargs)
+        self._answer = answer
+        self._fit = fit
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Dict[str, float]:
         metrics = super().evaluate(*args, **kwargs)
         # One process answers for all, and all must come to the same choice.
         scores = [{}]
         if self.is_world_process_zero():
-            scores = [_scores_of(self.answer(self.accelerator.unwrap_model(self.model)))]
+            answered = self._answer(self.accelerator.unwrap_model(self.model))
+            confidences = store_confidences({}, self._fit(answered))
+            scores = [{"eval_f1": score_answers(answered), "eval_confidences": confidences}]
         broadcast_object_list(scores)
         choice = scores[0]["eval_f1"] - _LOSS_COUNTS * metrics["eval_loss"]
         self.log({"eval_loss": metrics["eval_loss"], "eval_choice": choice, **scores[0]})
         return {**metrics, "eval_choice": choice}
 
 
-def _scores_of(answered: List[Answered]) -> Dict[str, Any]:
-    confidences = store_confidences({}, fit_confidences(answered))
-    return {"eval_f1": score_answers(answered), "eval_confidences": confidences}
+def _confidences_before(settings: TrainSettings, base: Base) -> Confidences:
+    """Those of the adapter to go on from."""
+    if settings.adapter is None:
+        return Confidences()
+    return read_confidences(read_info(resolve_adapter(settings.adapter), base).extra)
 
 
 def _answer(
@@ -121,7 +135,7 @@ def _answer(
             generator = LocalGenerator.load(
                 settings.model_name, Path(folder), device, dtype="float32"
             )
-        return list(answer_records(generator, records))
+        return list(answer_records(generator, records, settings.max_length))
 
 
 def _evaluation(state: TrainerState, step: int) -> Dict[str, Any]:
@@ -210,6 +224,8 @@ def _training_arguments(settings: TrainSettings) -> TrainingArguments:
         greater_is_better=True,
         logging_steps=10,
         report_to=[],
+        # While one process answers, the others wait.
+        ddp_timeout=4 * 3600,
         seed=settings.seed,
     )
 

@@ -18,9 +18,9 @@ from spacy_nerllm.corpus.assemble import (
     open_records,
     split_passages,
 )
-from spacy_nerllm.corpus.given_types import TypeNames
 from spacy_nerllm.corpus.markup import Passage, parse_markup, read_folder
 from spacy_nerllm.corpus.records import read_records, write_records
+from spacy_nerllm.corpus.type_names import TypeNames
 
 ASSETS = Path(__file__).parents[2] / "assets"
 PLAIN = TypeNames({"city": ["place"]}, {})
@@ -107,7 +107,7 @@ def test_a_seed_gives_the_same_given_records_again():
 HASHED = """
 import random
 from spacy_nerllm.corpus.assemble import given_records
-from spacy_nerllm.corpus.given_types import TypeNames
+from spacy_nerllm.corpus.type_names import TypeNames
 from spacy_nerllm.corpus.markup import Passage
 types = ["person", "city", "film", "river", "law", "song"]
 passages = [Passage(str(i), "d", "en", "a b c d e f", [(2 * j, 2 * j + 1, type_)

@@ -8,8 +8,9 @@ import srsly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_nerllm.corpus.given_types import TypeNames, ask_among, read_type_names, rename
-from spacy_nerllm.corpus.markup import read_folder
+from spacy_nerllm.corpus.given_types import ask_among, rename
+from spacy_nerllm.corpus.markup import Passage, read_folder
+from spacy_nerllm.corpus.type_names import TypeNames, read_type_names, with_kinds
 from spacy_nerllm.entity_map import check_types
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -276,6 +277,24 @@ def test_shipped_entities_get_the_most_specific_type_asked_for(table, shipped):
         if called in ancestors(name, table)
     }
     assert wrong == set()
+
+
+def test_no_kind_is_asked_for_in_vain_of_an_entity_whose_kind_is_unknown():
+    passages = [Passage("a", "news", "en", "Ada, Bo", [(0, 3, "person"), (5, 7, "person")])]
+    finer = {"a": {"Ada": "poet", "Bo": "judge"}}
+    names = with_kinds(TypeNames({"poet": ["writer"]}, {}), passages, finer)
+    assert names.kinds == {"person": {"poet", "writer", "judge"}}
+    inventory = ["poet", "writer", "judge", "river"]
+    for seed in range(200):
+        rng = random.Random(seed)
+        asked, _ = ask_among([(0, 3, "person")], inventory, names, {}, rng)
+        assert {*asked} <= {"person", "river"}
+    known = {(0, 3): "poet"}
+    asks = [
+        ask_among([(0, 3, "person")], inventory, names, known, random.Random(seed))[0]
+        for seed in range(200)
+    ]
+    assert any("judge" in asked for asked in asks)
 
 
 def test_what_holds_a_finer_type_is_between_it_and_the_plain_one():

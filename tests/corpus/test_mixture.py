@@ -10,13 +10,23 @@ import srsly
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_nerllm.corpus.given_types import TypeNames
 from spacy_nerllm.corpus.markup import Passage
-from spacy_nerllm.corpus.mixture import Mixture, PassageUse, mix, passage_records, read_mixture
+from spacy_nerllm.corpus.mixture import (
+    Mixture,
+    PassageUse,
+    _balanced,
+    _within,
+    mix,
+    passage_records,
+    read_mixture,
+)
 from spacy_nerllm.corpus.records import Record
+from spacy_nerllm.corpus.type_names import TypeNames
 
 NAMES = TypeNames({"city": ["place"]}, {})
 CONFIGS = Path(__file__).parents[2] / "configs"
+
+SHARES = {"en": 0.6, "de": 0.2, "es": 0.2}
 
 Corpora = Callable[[Dict[str, str]], Path]
 
@@ -92,13 +102,11 @@ def test_a_cap_holds_and_only_its_corpora_lose(corpora: Corpora):
     free=st.lists(st.sampled_from(["en", "de", "es", "fr"]), max_size=80),
 )
 def test_no_language_has_more_than_its_share_unless_by_passages(kept: List[str], free: List[str]):
-    from spacy_nerllm.corpus.mixture import _balanced
-
-    shares = {"en": 0.6, "de": 0.2, "es": 0.2}
+    shares = {lang: share for lang, share in SHARES.items() if lang in {*kept, *free}}
     fixed = [record(lang) for lang in kept]
     chosen = _balanced(fixed, [record(lang, "c") for lang in free], shares, size)
     before, has = Counter([*kept, *free]), Counter(item["lang"] for item in [*fixed, *chosen])
-    total = min(before[lang] / share for lang, share in shares.items())
+    total = min((before[lang] / share for lang, share in shares.items()), default=0)
     for lang, share in shares.items():
         assert has[lang] <= max(share * total + 1e-9, Counter(kept)[lang])
         # And no more is left out than must be.
@@ -109,6 +117,7 @@ def test_no_language_has_more_than_its_share_unless_by_passages(kept: List[str],
 def test_what_is_held_out_depends_on_the_seed_alone(corpora: Corpora):
     folder = corpora({"news": "en", "bio": "en", "names_dev": "en"})
     more = {"corpora": {"news": 100, "bio": 9, "names_dev": 30}, "validation": ["names_dev"]}
+    more["val_records"] = 30
     one = mix(Mixture(corpora={"news": 100}), ([], []), folder, NAMES, size, 7)
     two = mix(Mixture(**more), ([], []), folder, NAMES, size, 7)
     held = {item["input"] for item in one.val}
@@ -117,6 +126,26 @@ def test_what_is_held_out_depends_on_the_seed_alone(corpora: Corpora):
     sources = Counter(item["source"] for item in two.val)
     assert sources["names_dev"] == 30 and "names_dev" not in _sizes(two.train, "source")
     assert not {item["input"] for item in two.train} & {item["input"] for item in two.val}
+
+
+def test_a_language_without_texts_is_named(corpora: Corpora):
+    mixture = Mixture(corpora={"news": 9}, languages={"en": 0.5, "es": 0.5})
+    with pytest.raises(ValueError, match=r"\['es'\].*only in \['en'\]"):
+        mix(mixture, ([], []), corpora({"news": "en"}), NAMES, size, 0)
+
+
+def test_one_long_record_does_not_keep_shorter_ones_out():
+    records = [record("en"), {**record("en"), "input": "x" * 90}, record("en")]
+    assert _within(records, 25, size) == [records[0], records[2]]
+
+
+def test_no_more_than_so_many_records_of_a_corpus_are_validated_on(corpora: Corpora):
+    folder = corpora({"news": "en", "names_dev": "en"})
+    mixture = Mixture(
+        corpora={"news": 100, "names_dev": 100}, validation=["names_dev"], val_records=2
+    )
+    val = mix(mixture, ([], []), folder, NAMES, size, 0).val
+    assert Counter(item["source"] for item in val) == {"news": 2, "names_dev": 2}
 
 
 def test_a_seed_mixes_the_same_again(corpora: Corpora):
@@ -137,5 +166,5 @@ def test_our_mixtures_are_some(path: Path):
 
 def test_a_wrong_mixture_is_refused(tmp_path: Path):
     srsly.write_json(tmp_path / "wrong.json", {"passages": {"opne": 1}})
-    with pytest.raises(ValueError, match="opne"):
+    with pytest.raises(ValueError, match=r"(?s)wrong\.json is no mixture.*opne"):
         read_mixture(tmp_path / "wrong.json")

@@ -9,7 +9,7 @@ from typing import Any, Dict
 import pytest
 import srsly
 
-from spacy_nerllm.corpus.given_types import TypeNames
+from spacy_nerllm.corpus.type_names import TypeNames
 from spacy_nerllm.evaluation.quality import given_quality, open_quality
 from spacy_nerllm.evaluation.tagged import Tagged, tag_texts
 from spacy_nerllm.evaluation.texts import Text, read_texts

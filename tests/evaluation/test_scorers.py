@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.scorer import PRFScore
 
-from spacy_nerllm.corpus.given_types import TypeNames
+from spacy_nerllm.corpus.type_names import TypeNames
 from spacy_nerllm.evaluation.scorers import (
     assign_types,
     calibration_error,

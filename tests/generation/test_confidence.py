@@ -1,11 +1,17 @@
 """Confidences keep the order of probabilities, and say how often such entities are right."""
 
 import random
+import shutil
+from pathlib import Path
+from typing import Any, List
 
 import pytest
+import spacy
+import srsly
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spacy_nerllm.corpus.records import Record
 from spacy_nerllm.evaluation.scorers import calibration_error
 from spacy_nerllm.generation.confidence import (
     Confidence,
@@ -14,7 +20,8 @@ from spacy_nerllm.generation.confidence import (
     store_confidences,
 )
 from spacy_nerllm.generation.protocol import Answer
-from spacy_nerllm.training.confidence import fit
+from spacy_nerllm.training.confidence import fit, fit_confidences
+from spacy_nerllm.training.selection import Answered
 
 probabilities = st.floats(0, 1)
 lines = st.builds(Confidence, st.floats(0.1, 10), st.floats(-5, 5))
@@ -46,6 +53,7 @@ def test_a_fit_finds_how_often_scores_are_right(line: Confidence):
     scores = [rng.betavariate(3, 1) for _ in range(5000)]
     scored = [(score, rng.random() < line(score)) for score in scores]
     fitted = fit(scored)
+    assert fitted is not None
     assert fitted.slope == pytest.approx(line.slope, abs=0.15)
     assert fitted.shift == pytest.approx(line.shift, abs=0.15)
     hits = [hit for _, hit in scored]
@@ -53,9 +61,59 @@ def test_a_fit_finds_how_often_scores_are_right(line: Confidence):
     assert calibration_error([fitted(score) for score in scores], hits) < min(0.03, before / 3)
 
 
-@pytest.mark.parametrize("scored", [[], [(0.9, True)] * 100, [(0.9, False)] * 100, [(0.5, True)]])
-def test_what_says_nothing_is_not_fitted(scored: list):
-    assert fit(scored) == Confidence()
+@pytest.mark.parametrize("scored", [[], [(0.9, True)] * 49])
+def test_too_few_pairs_are_not_fitted(scored: list):
+    assert fit(scored) is None
+
+
+@pytest.mark.parametrize(
+    "scored",
+    [
+        [(0.9, True)] * 100,
+        [(0.9, False)] * 100,
+        # A line parts them without an error.
+        [(0.2, False)] + [(0.9 + index / 1000, True) for index in range(99)],
+    ],
+)
+def test_what_is_all_right_or_parted_gives_scores_that_can_be_used(scored: list):
+    fitted = fit(scored)
+    assert fitted is not None
+    assert all(0 <= fitted(score) <= 1 for score in (0.0, 1e-9, 0.5, 1 - 1e-9, 1.0))
+    right = sum(hit for _, hit in scored) / len(scored)
+    assert sum(fitted(score) for score, _ in scored) / len(scored) == pytest.approx(right, abs=0.05)
+
+
+def test_a_mode_with_too_few_pairs_keeps_what_it_has():
+    record = Record(input="a", output={"a": "x"}, types=["x"], lang="en", source="")
+    answered = [Answered(record, {("a", "x"): 0.6}), Answered(record, {("b", "x"): 0.6})] * 50
+    before = Confidences(open=Confidence(0.5, -1.0), given=Confidence(0.7, 0.1))
+    fitted = fit_confidences(answered, before)
+    assert fitted.open == before.open
+    assert fitted.given(0.6) == pytest.approx(0.5, abs=0.02)
+
+
+def test_an_adapters_confidences_reach_the_spans(
+    tiny_base: Path, tiny_adapter: Path, tmp_path: Path
+):
+    """From its file through the component to doc.spans, and the threshold compares with them."""
+    fitted = shutil.copytree(tiny_adapter, tmp_path / "adapter")
+    info = srsly.read_json(fitted / "nerllm.json")
+    line = Confidence(0.5, -1.0)
+    info["extra"] = store_confidences({}, Confidences(open=line))
+    srsly.write_json(fitted / "nerllm.json", info)
+
+    def scores(adapter: Path, **config: Any) -> List[float]:
+        nlp = spacy.blank("en")
+        own = {"base": str(tiny_base), "adapter": str(adapter), "dtype": "float32"}
+        nlp.add_pipe("nerllm", config={**own, "constrain": True, "max_new_tokens": 60, **config})
+        return nlp("Ada left Rome. Bo, of Ulm, did not.").spans["nerllm"].attrs["scores"]
+
+    plain, turned = scores(tiny_adapter), scores(fitted)
+    assert plain and turned == pytest.approx([line(score) for score in plain])
+    # With given types it has none.
+    assert scores(fitted, labels=["x"]) == scores(tiny_adapter, labels=["x"])
+    limit = sorted(turned)[len(turned) // 2]
+    assert len(scores(fitted, threshold=limit)) < len(turned) or min(turned) == limit
 
 
 def test_the_probability_of_a_part_is_that_of_its_tokens():

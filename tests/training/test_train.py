@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from spacy_nerllm.corpus.records import Record
 from spacy_nerllm.entity_map import FORMAT_VERSION, SYSTEM_PROMPT
 from spacy_nerllm.generation.checkpoints import weights_sha256
+from spacy_nerllm.generation.confidence import Confidence, Confidences, read_confidences
 from spacy_nerllm.generation.local import LocalGenerator
 from spacy_nerllm.generation.protocol import Answer
 from spacy_nerllm.training import train as training
@@ -137,7 +138,20 @@ def test_best_is_the_checkpoint_of_the_best_answers(
 
 
 def _score(generator: Any, records: List[Record]) -> float:
-    return score_answers(answer_records(generator, records))
+    return score_answers(answer_records(generator, records, 100))
+
+
+def test_confidences_of_best_and_last_are_those_of_their_steps(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    lines = iter([Confidences(Confidence(2.0, 0.1)), Confidences(Confidence(3.0, 0.2))])
+    scores = iter([0.8, 0.3])
+    monkeypatch.setattr(training, "fit_confidences", lambda _, before: next(lines))
+    monkeypatch.setattr(training, "score_answers", lambda _: next(scores))
+    train(tmp_path, max_steps=4, eval_steps=2)
+    for name, slope in (("best", 2.0), ("last", 3.0)):
+        extra = srsly.read_json(tmp_path / name / "nerllm.json")["extra"]
+        assert read_confidences(extra).open.slope == slope
 
 
 def test_answers_are_scored_by_their_pairs(monkeypatch: pytest.MonkeyPatch):
@@ -378,15 +392,16 @@ def test_the_command_line_works_without_a_gpu(tmp_path: Path, tiny_base: Path):
 
 @pytest.mark.slow
 def test_two_processes_train_the_weights_of_one(tmp_path: Path, tiny_base: Path):
-    common = "--max_steps 4 --eval_steps 2 --lr 1e-2 --lora_r 4"
+    common = "--max_steps 4 --eval_steps 2 --lr 1e-2 --lora_r 4 --batch_tokens 200"
     runs = {
-        "one": (["python"], "--train_bs 4", 1),
-        "two": (["torchrun", "--nproc_per_node", "2"], "--train_bs 2", 2),
+        "one": (["python"], "--train_bs 2", 1),
+        "two": (["torchrun", "--nproc_per_node", "2"], "--train_bs 1", 2),
     }
     for name, (launcher, batch, processes) in runs.items():
         options = f"--output_dir {name} --metrics {name}.json {batch} {common}"
         done = _launch(tmp_path, tiny_base, launcher, *options.split())
         assert done.returncode == 0, done.stderr
         assert srsly.read_json(tmp_path / f"{name}.json")["processes"] == processes
-    one, two = (_weights(tmp_path / name / "last") for name in runs)
-    torch.testing.assert_close(two, one, atol=1e-5, rtol=1e-3)
+    for kept in ("best", "last"):
+        one, two = (_weights(tmp_path / name / kept) for name in runs)
+        torch.testing.assert_close(two, one, atol=1e-5, rtol=1e-3)
