@@ -51,13 +51,17 @@ def test_what_is_in_and_between_entities_is_spoiled_by_itself(
     # Parts of the text between borders, spoiled one by one, are the whole.
     borders = [0, *(place for entity in entities for place in entity[:2]), len(text)]
     new_borders = [0, *(place for entity in moved for place in entity[:2]), len(noisy)]
+    beside = {place for entity in entities for place in entity[:2]}
     for index, (begin, end) in enumerate(zip(borders, borders[1:], strict=False)):
         inside = index % 2 == 1
         part, marked = text[begin:end], [(0, end - begin, "x")] if inside else []
         own = [
             Edit(edit.start - begin, edit.end - begin, edit.text)
             for edit in edits
-            if begin <= edit.start and edit.end <= end
+            if begin <= edit.start
+            and edit.end <= end
+            # What parts it from an entity stays.
+            and (inside or edit.text or not {edit.start, edit.end} & beside)
         ]
         assert (
             apply_edits(part, marked, own)[0] == noisy[new_borders[index] : new_borders[index + 1]]
