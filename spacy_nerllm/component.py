@@ -63,7 +63,7 @@ _DEFAULTS = Settings()
 def make_nerllm(
     nlp: Language,
     name: str,
-    labels: Optional[List[str]],
+    labels: Union[List[str], Dict[str, str], None],
     label_map: Dict[str, str],
     base: str,
     adapter: str,

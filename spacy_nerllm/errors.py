@@ -17,6 +17,10 @@ class Errors:
         "Use a base model whose template takes a system and a user message."
     )
     E006 = "The type {name!r} holds {token!r}, a special token of the base model. Name it without."
+    E007 = (
+        "The description of the type {name!r} must be a string without semicolons and line breaks, "
+        "but is {description!r}."
+    )
 
     # Markup and records
     E010 = "{path}:{line}: {problem}. A passage is written as `text with [[surface|type]]`."

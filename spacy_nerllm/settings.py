@@ -1,10 +1,10 @@
 """The settings of the component: checked once, with a message that names the field."""
 
-from typing import Annotated, Any, Dict, List, Literal, Optional
+from typing import Annotated, Any, Dict, List, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
-from .entity_map import check_types
+from .entity_map import Types, check_types
 from .errors import Errors
 from .generation.checkpoints import DEFAULT_ADAPTER, DEFAULT_BASE
 
@@ -19,7 +19,8 @@ _Name = Annotated[StrictStr, Field(min_length=1)]
 class Settings(BaseModel):
     """What `nlp.add_pipe("nerllm", config=...)` takes, but for the scorer.
 
-    labels (Optional[List[str]]): Types to choose from. None: open types, the model names them.
+    labels (Union[List[str], Dict[str, str], None]): Types to choose from, or each with a
+        description, which may be empty. None: open types, the model names them.
     label_map (Dict[str, str]): Renames types, as {"person": "PERSON"}.
     base (str): Base model: "smollm2-135m", a folder, or a Hub id.
     adapter (str): Adapter: "default" for the packaged one, a folder, or a Hub id.
@@ -39,7 +40,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
 
-    labels: Optional[List[_Name]] = None
+    labels: Union[List[_Name], Dict[_Name, StrictStr], None] = None
     label_map: Dict[_Name, _Name] = {}
     base: _Name = DEFAULT_BASE
     adapter: _Name = DEFAULT_ADAPTER
@@ -100,7 +101,7 @@ def _check_config_file(settings: Settings) -> None:
             raise ValueError(Errors.E040.format(field=field, value=value, problem=problem))
 
 
-def _check_labels(labels: List[str]) -> None:
+def _check_labels(labels: Types) -> None:
     try:
         check_types(labels)
     except ValueError as error:

@@ -99,6 +99,14 @@ def test_the_model_is_asked_for_the_types_by_their_own_names(make_pipe: MakePipe
     assert "Types: place\n" in generator.prompts[0].prefix
 
 
+def test_types_can_be_described(make_pipe: MakePipe):
+    config = {"labels": {"place": "a town or country", "firm": ""}, "label_map": {"place": "LOC"}}
+    nlp, generator = make_pipe({BANK: '{"London": "place"}'}, config)
+    assert ents_of(nlp(BANK)) == [("London", "LOC")]
+    assert "Types: place (a town or country); firm\n" in generator.prompts[0].prefix
+    assert nlp.get_pipe("nerllm").labels == ("LOC", "firm")
+
+
 @pytest.mark.parametrize("threshold,kept", [(0.0, 3), (0.72, 2), (0.84, 1), (1.0, 0)])
 def test_the_threshold_drops_improbable_spans(make_pipe: MakePipe, threshold: float, kept: int):
     script = Scripted(BANK_ANSWER, logprob=-0.01)

@@ -47,6 +47,7 @@ def test_what_it_sets_is_declared():
 
 GOOD_SETTINGS = [
     ("labels", ["person", "c++", "#tag", "語"]),
+    ("labels", {"drug": "medicine given to patients", "dose": ""}),
     ("label_map", {"person": "PERSON"}),
     ("base", "some/base"),
     ("adapter", "some/adapter"),
@@ -116,6 +117,8 @@ def test_a_label_is_refused_or_survives_in_a_saved_pipeline(
 # All of them are tested in test_settings: here, that spaCy hands them on.
 BAD_SETTINGS = [
     ("labels", ["a", "a"]),
+    ("labels", {"a": "one; two"}),
+    ("labels", {}),
     ("label_map", ["a"]),
     ("base", None),
     ("device", "gpu"),

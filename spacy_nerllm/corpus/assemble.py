@@ -3,12 +3,12 @@
 import random
 from collections import Counter
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import srsly
 
-from ..entity_map import pairs_from_spans
-from .given_types import Entity, ask_among, rename
+from ..entity_map import Types, pairs_from_spans
+from .given_types import Entity, ask_among, describe, rename
 from .markup import Passage, read_folder
 from .records import Record
 from .splits import has_splits, read_splits
@@ -19,13 +19,13 @@ _MOST_EMPTY = 0.25
 
 
 def make_record(
-    text: str, entities: Iterable[Entity], types: Optional[Sequence[str]], lang: str, source: str
+    text: str, entities: Iterable[Entity], types: Optional[Types], lang: str, source: str
 ) -> Record:
     """Make a record of a text and its entities.
 
     text (str): The text.
     entities (Iterable[Entity]): (start, end, type) in characters.
-    types (Optional[Sequence[str]]): The types that the prompt names, or None for open types.
+    types (Optional[Types]): The types that the prompt names, or None for open types.
     lang (str): ISO 639-1 code.
     source (str): Where the text comes from.
     RETURNS (Record): The record. Of a surface with two types the first counts.
@@ -34,7 +34,7 @@ def make_record(
     return Record(
         input=text,
         output=dict(pairs),
-        types=None if types is None else list(types),
+        types=dict(types) if isinstance(types, Mapping) else types and list(types),
         lang=lang,
         source=source,
     )
@@ -78,7 +78,8 @@ def given_records(
         for _ in range(variants):
             types, entities = ask_among(passage.entities, inventory, names, spans, rng)
             source = f"open_types/{passage.domain}"
-            yield make_record(passage.text, entities, types, passage.lang, source)
+            described = describe(types, names, rng)
+            yield make_record(passage.text, entities, described, passage.lang, source)
 
 
 def _frequent_types(
@@ -155,7 +156,8 @@ def _corpus_record(
     rng.shuffle(asked)
     found = [entity for entity in entities if entity[2] in asked]
     asked, found = rename(asked, found, names, rng)
-    return make_record(line["text"], found, asked, line["lang"], source)
+    described = describe(asked, names, rng)
+    return make_record(line["text"], found, described, line["lang"], source)
 
 
 def part_passages(

@@ -9,6 +9,7 @@ https://arxiv.org/abs/2402.16602), where such negatives are worth several points
 import random
 from typing import Dict, List, Sequence, Tuple
 
+from ..entity_map import Types
 from .type_names import TypeNames
 
 Entity = Tuple[int, int, str]
@@ -19,6 +20,7 @@ _MOST_TYPES = 25
 _ASK = {"own": 0.42, "broader": 0.22, "both": 0.26, "none": 0.1}
 _NEXT_CHANCE = 0.6
 _SYNONYM_CHANCE = 0.15
+_DESCRIPTION_CHANCE = 0.1
 
 
 def ask_among(
@@ -104,3 +106,18 @@ def rename(
         free = [other for other in names.synonyms.get(name, ()) if other not in taken]
         called[name] = rng.choice(free) if free and rng.random() < _SYNONYM_CHANCE else name
     return list(called.values()), [(start, end, called[type_]) for start, end, type_ in entities]
+
+
+def describe(asked: Sequence[str], names: TypeNames, rng: random.Random) -> Types:
+    """Describe the types asked for, sometimes.
+
+    asked (Sequence[str]): The types, or synonyms of them.
+    names (TypeNames): Has descriptions.
+    rng (random.Random): Source of chance.
+    RETURNS (Types): The types, mostly without descriptions.
+    """
+    if not names.descriptions or rng.random() >= _DESCRIPTION_CHANCE:
+        return list(asked)
+    own = {other: name for name, others in names.synonyms.items() for other in others}
+    known = {name: names.descriptions.get(own.get(name, name), ()) for name in asked}
+    return {name: rng.choice(texts) if texts else "" for name, texts in known.items()}

@@ -1,7 +1,7 @@
 """The record: one text with its entity map, as a line of JSON that training reads."""
 
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, TypedDict
+from typing import Any, Dict, Iterable, Iterator, List, Optional, TypedDict, Union
 
 import srsly
 
@@ -13,14 +13,15 @@ class Record(TypedDict):
 
     input (str): The text.
     output (Dict[str, str]): Surface to type, in the order of the answer.
-    types (Optional[List[str]]): The types given in the prompt, or None for open types.
+    types (Union[List[str], Dict[str, str], None]): The types given in the prompt, or each with a
+        description, which may be empty; None for open types.
     lang (str): ISO 639-1 code.
     source (str): The corpus it comes from.
     """
 
     input: str
     output: Dict[str, str]
-    types: Optional[List[str]]
+    types: Union[List[str], Dict[str, str], None]
     lang: str
     source: str
 
@@ -64,10 +65,11 @@ def _problem_of(line: object) -> Optional[str]:
         return f"'input' is {text!r}, but must be a string"
     if not isinstance(output, dict) or not all(isinstance(value, str) for value in output.values()):
         return f"'output' is {output!r}, but must map surfaces to types"
+    strings = [*types, *(types.values() if isinstance(types, dict) else ())] if types else []
     if types is not None and not (
-        isinstance(types, list) and types and all(isinstance(name, str) for name in types)
+        isinstance(types, (list, dict)) and types and all(isinstance(name, str) for name in strings)
     ):
-        return f"'types' is {types!r}, but must be null or a list of strings"
+        return f"'types' is {types!r}, but must be null, a list of strings or map them to strings"
     return None
 
 

@@ -14,19 +14,22 @@ class TypeNames(NamedTuple):
 
     broader (Dict[str, List[str]]): Type to all broader types that hold it, the narrowest first.
     synonyms (Dict[str, List[str]]): Type to other names of it.
+    descriptions (Dict[str, List[str]]): Type to short descriptions of it.
     kinds (Dict[str, FrozenSet[str]]): Type to the more specific ones that it may be, see
         `with_kinds`.
     """
 
     broader: Dict[str, List[str]]
     synonyms: Dict[str, List[str]]
+    descriptions: Dict[str, List[str]] = {}
     kinds: Dict[str, FrozenSet[str]] = {}
 
 
 def read_type_names(path: Path) -> TypeNames:
     """Read the table of type names.
 
-    path (Path): JSON with "broader" (type to the narrower ones it holds) and "synonyms".
+    path (Path): JSON with "broader" (type to the narrower ones it holds), "synonyms" and
+        "descriptions".
     RETURNS (TypeNames): The table, seen from the narrower types.
     """
     table = srsly.read_json(path)
@@ -36,7 +39,7 @@ def read_type_names(path: Path) -> TypeNames:
     for wide in sorted(held, key=lambda wide: (len(held[wide]), wide)):
         for name in held[wide]:
             broader.setdefault(name, []).append(wide)
-    return TypeNames(broader, table["synonyms"])
+    return TypeNames(broader, table["synonyms"], table.get("descriptions", {}))
 
 
 def _all_held(wide: str, table: Dict[str, List[str]]) -> List[str]:

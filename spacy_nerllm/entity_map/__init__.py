@@ -7,7 +7,7 @@ no model library and no spaCy: it works on text and token offsets alone.
 
 from .align import Alignment, PlacedSpan, align_pairs
 from .codec import EntityMap, Pair, end_of_news, pairs_from_spans, read_answer, write_answer
-from .prompt import FORMAT_VERSION, SYSTEM_PROMPT, Prompt, check_types, render_prompt
+from .prompt import FORMAT_VERSION, SYSTEM_PROMPT, Prompt, Types, check_types, render_prompt
 from .windows import split_windows
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Pair",
     "PlacedSpan",
     "Prompt",
+    "Types",
     "align_pairs",
     "check_types",
     "end_of_news",

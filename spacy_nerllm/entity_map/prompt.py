@@ -1,7 +1,7 @@
 """Render a text and, where they are given, its types as the prompt of a chat model."""
 
 from importlib.resources import files
-from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Union
 
 from ..errors import Errors
 
@@ -9,6 +9,9 @@ from ..errors import Errors
 FORMAT_VERSION = 1
 
 SYSTEM_PROMPT = files(__package__).joinpath("system_prompt.txt").read_text("utf8").strip()
+
+# Types to choose from: their names, or name to a description, which may be empty.
+Types = Union[Sequence[str], Mapping[str, str]]
 
 # Stands for the text while the template is rendered. It is taken from a private
 # use area, and the text comes last, so the last one found is ours.
@@ -41,12 +44,13 @@ class Prompt(NamedTuple):
     suffix: str
 
 
-def check_types(types: Sequence[str]) -> None:
+def check_types(types: Types) -> None:
     """Make sure that types can stand in a prompt and in an answer.
 
-    types (Sequence[str]): Type names.
+    types (Types): The types.
     RAISES (ValueError): If there is none, or if one is not a string, is blank, repeats
-        another, or holds a semicolon or a line break, which separate types in the prompt.
+        another, or holds a semicolon or a line break, which separate types in the prompt; or if a
+        description is not a string or holds one of these.
     """
     if not types or isinstance(types, str):
         raise ValueError(Errors.E001.format(types=types))
@@ -57,12 +61,15 @@ def check_types(types: Sequence[str]) -> None:
             raise ValueError(Errors.E003.format(name=name))
     if len(set(types)) != len(types):
         raise ValueError(Errors.E004.format(types=list(types)))
+    for name, text in types.items() if isinstance(types, Mapping) else ():
+        if not isinstance(text, str) or ";" in text or len(text.splitlines()) > 1:
+            raise ValueError(Errors.E007.format(name=name, description=text))
 
 
 def render_prompt(
     tokenizer: ChatTokenizer,
     text: str,
-    types: Optional[Sequence[str]] = None,
+    types: Optional[Types] = None,
     *,
     system_prompt: str = SYSTEM_PROMPT,
 ) -> Prompt:
@@ -70,7 +77,7 @@ def render_prompt(
 
     tokenizer (ChatTokenizer): Gives the chat template of the base model.
     text (str): The text to tag. It is never changed.
-    types (Optional[Sequence[str]]): The types to choose from, or None for open types.
+    types (Optional[Types]): The types to choose from, or None for open types.
     system_prompt (str): The instruction.
     RETURNS (Prompt): The prompt in three pieces.
     RAISES (ValueError): If the types are unusable or hold special tokens of the base model, or if
@@ -79,8 +86,9 @@ def render_prompt(
     question = "Text:\n"
     if types is not None:
         check_types(types)
-        _check_special_tokens(types, tokenizer)
-        question = f"Types: {'; '.join(types)}\n{question}"
+        written = _written(types)
+        _check_special_tokens(written, tokenizer)
+        question = f"Types: {'; '.join(written)}\n{question}"
     messages = [
         {"role": "system", "content": system_prompt},
         {"role": "user", "content": question + _TEXT_SLOT},
@@ -96,6 +104,12 @@ def render_prompt(
     if not slot:
         raise ValueError(Errors.E005.format(rendered=rendered))
     return Prompt(prefix, text, suffix)
+
+
+def _written(types: Types) -> List[str]:
+    if not isinstance(types, Mapping):
+        return list(types)
+    return [f"{name} ({text.strip()})" if text.strip() else name for name, text in types.items()]
 
 
 def _check_special_tokens(types: Sequence[str], tokenizer: ChatTokenizer) -> None:

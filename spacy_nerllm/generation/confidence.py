@@ -6,7 +6,9 @@ A straight line between the log-odds of both, fitted on texts that were not trai
 """
 
 import math
-from typing import Any, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Dict, NamedTuple, Optional
+
+from ..entity_map import Types
 
 # Probabilities are taken no nearer to 0 and 1.
 _EDGE = 1e-6
@@ -58,10 +60,10 @@ class Confidences(NamedTuple):
     open: Confidence = _AS_IT_IS
     given: Confidence = _AS_IT_IS
 
-    def of(self, types: Optional[Sequence[str]]) -> Confidence:
+    def of(self, types: Optional[Types]) -> Confidence:
         """RETURNS (Confidence): The one to use.
 
-        types (Optional[Sequence[str]]): The types that are given, or None for open types.
+        types (Optional[Types]): The types that are given, or None for open types.
         """
         return self.open if types is None else self.given
 

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 
 import torch
 
-from ..entity_map import Prompt, render_prompt
+from ..entity_map import Prompt, Types, render_prompt
 from .adapters import read_info
 from .calibration import example_tokens
 from .checkpoints import resolve_base
@@ -74,7 +74,7 @@ class LocalGenerator:
         network = load_network(found, adapter, precision, examples)
         return cls(network, tokenizer, info.system_prompt, read_confidences(info.extra))
 
-    def render(self, text: str, types: Optional[Sequence[str]]) -> Prompt:
+    def render(self, text: str, types: Optional[Types]) -> Prompt:
         """As `protocol.Generator.render`."""
         return render_prompt(self._tokenizer, text, types, system_prompt=self._system_prompt)
 
@@ -88,14 +88,14 @@ class LocalGenerator:
         )
         return [start for start, _ in encoded["offset_mapping"]]
 
-    def confidence(self, types: Optional[Sequence[str]]) -> Confidence:
+    def confidence(self, types: Optional[Types]) -> Confidence:
         """As `protocol.Generator.confidence`."""
         return self._confidences.of(types)
 
     def generate(
         self,
         prompts: Sequence[Prompt],
-        types: Optional[Sequence[str]],
+        types: Optional[Types],
         *,
         max_new_tokens: int,
         batch_tokens: int,
@@ -125,14 +125,15 @@ class LocalGenerator:
     def _begin(
         self,
         text: str,
-        types: Optional[Sequence[str]],
+        types: Optional[Types],
         max_new_tokens: int,
         constrain: bool = False,
     ) -> Writing:
-        drafter = Drafter(self._tokenizer, text, types, self._memory)
+        names = None if types is None else list(types)
+        drafter = Drafter(self._tokenizer, text, names, self._memory)
         position: Union[TypePosition, Constraint, None] = None
         if constrain:
-            position = Constraint(self._grammar_tokenizer, text, types)
+            position = Constraint(self._grammar_tokenizer, text, names)
         elif types is not None:
             position = TypePosition(self._tries_of(types))
         return Writing(self._tokenizer, text, drafter, position, max_new_tokens)
@@ -141,7 +142,7 @@ class LocalGenerator:
     def _grammar_tokenizer(self) -> Any:
         return grammar_tokenizer(self._tokenizer)
 
-    def _tries_of(self, types: Sequence[str]) -> TypeTries:
+    def _tries_of(self, types: Types) -> TypeTries:
         key = tuple(types)
         if key not in self._tries:
             self._tries[key] = TypeTries(self._tokenizer, key)

@@ -3,7 +3,7 @@
 import math
 from typing import List, NamedTuple, Optional, Protocol, Sequence
 
-from ..entity_map import Prompt
+from ..entity_map import Prompt, Types
 from .confidence import Confidence
 
 
@@ -44,11 +44,11 @@ class Generator(Protocol):
 
     context_length: int
 
-    def render(self, text: str, types: Optional[Sequence[str]]) -> Prompt:
+    def render(self, text: str, types: Optional[Types]) -> Prompt:
         """Render the prompt that the adapter was trained with.
 
         text (str): The text to tag.
-        types (Optional[Sequence[str]]): The types to choose from, or None for open types.
+        types (Optional[Types]): The types to choose from, or None for open types.
         RETURNS (Prompt): The prompt.
         """
         ...
@@ -61,10 +61,10 @@ class Generator(Protocol):
         """
         ...
 
-    def confidence(self, types: Optional[Sequence[str]]) -> Confidence:
+    def confidence(self, types: Optional[Types]) -> Confidence:
         """What turns the probability of an entity into a confidence.
 
-        types (Optional[Sequence[str]]): The types to choose from, or None for open types.
+        types (Optional[Types]): The types to choose from, or None for open types.
         RETURNS (Confidence): It.
         """
         ...
@@ -72,7 +72,7 @@ class Generator(Protocol):
     def generate(
         self,
         prompts: Sequence[Prompt],
-        types: Optional[Sequence[str]],
+        types: Optional[Types],
         *,
         max_new_tokens: int,
         batch_tokens: int,
@@ -81,7 +81,7 @@ class Generator(Protocol):
         """Answer prompts, greedily and deterministically.
 
         prompts (Sequence[Prompt]): The prompts.
-        types (Optional[Sequence[str]]): If given, each type in an answer is one of these.
+        types (Optional[Types]): If given, each type in an answer is one of these.
         max_new_tokens (int): The most tokens of one answer.
         batch_tokens (int): About how many tokens of prompts and answers are held at once.
         constrain (bool): Whether an answer can be nothing but a strict map of surfaces of its text.

@@ -1,7 +1,7 @@
 """How good an adapter is while it is trained: what it answers, and the F1 of that."""
 
 from collections import defaultdict
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 from ..corpus.records import Record
 from ..entity_map import read_answer
@@ -31,10 +31,12 @@ def answer_records(
     max_new_tokens (int): The most tokens of an answer.
     YIELDS (Answered): Each record, in any order.
     """
-    by_types: Dict[Optional[Tuple[str, ...]], List[Record]] = defaultdict(list)
+    by_types: Dict[str, List[Record]] = defaultdict(list)
     for record in records:
-        by_types[record["types"] and tuple(record["types"])].append(record)
-    for types, group in by_types.items():
+        # Also the order counts, and what is described.
+        by_types[repr(record["types"])].append(record)
+    for group in by_types.values():
+        types = group[0]["types"]
         prompts = [generator.render(record["input"], types) for record in group]
         answers = generator.generate(
             prompts, types, max_new_tokens=max_new_tokens, batch_tokens=_BATCH_TOKENS

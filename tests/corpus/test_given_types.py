@@ -8,7 +8,7 @@ import srsly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_nerllm.corpus.given_types import ask_among, rename
+from spacy_nerllm.corpus.given_types import ask_among, describe, rename
 from spacy_nerllm.corpus.markup import Passage, read_folder
 from spacy_nerllm.corpus.type_names import TypeNames, read_type_names, with_kinds
 from spacy_nerllm.entity_map import check_types
@@ -309,3 +309,14 @@ def test_what_holds_a_finer_type_is_between_it_and_the_plain_one():
         for entity, chain in zip(entities, chains, strict=True):
             fitting = [name for name in chain if name in asked]
             assert called.get(entity[:2]) == (fitting[0] if fitting else None)
+
+
+def test_types_are_described_sometimes_and_synonyms_as_what_they_stand_for():
+    names = TypeNames({}, {"city": ["town"]}, {"city": ["a large place", "where many live"]})
+    asked = ["town", "person"]
+    described = [describe(asked, names, random.Random(seed)) for seed in range(500)]
+    found = [types for types in described if isinstance(types, dict)]
+    assert 20 < len(found) < 90
+    assert {types["town"] for types in found} == set(names.descriptions["city"])
+    assert all(list(types) == asked and types["person"] == "" for types in found)
+    assert all(types == asked for types in described if isinstance(types, list))

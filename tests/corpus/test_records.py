@@ -67,6 +67,8 @@ def test_types_lang_and_source_may_be_absent(path):
         ({"input": "a", "output": {}, "types": []}, "'types' is"),
         ({"input": "a", "output": {}, "types": "person"}, "'types' is"),
         ({"input": "a", "output": {}, "types": ["person", 7]}, "'types' is"),
+        ({"input": "a", "output": {}, "types": {}}, "'types' is"),
+        ({"input": "a", "output": {}, "types": {"person": 7}}, "'types' is"),
     ],
 )
 def test_a_line_that_is_no_record_names_file_line_and_problem(path, faulty, problem):

@@ -39,6 +39,20 @@ def test_pieces_make_up_the_template():
     )
 
 
+def test_descriptions_stand_behind_their_types():
+    types = {"drug": "medicine given to patients", "dose": "", "city": " "}
+    prompt = render_prompt(FakeTokenizer(), "Ada lived.", types)
+    assert "Types: drug (medicine given to patients); dose; city\n" in prompt.prefix
+    plain = render_prompt(FakeTokenizer(), "Ada lived.", dict.fromkeys(types, ""))
+    assert plain == render_prompt(FakeTokenizer(), "Ada lived.", list(types))
+
+
+@pytest.mark.parametrize("text", ["one; two", "one\ntwo", 7, None, "<|end|>"])
+def test_a_description_that_cannot_stand_in_a_prompt_is_refused(text):
+    with pytest.raises(ValueError, match="drug"):
+        render_prompt(FakeTokenizer(), "Ada lived.", {"city": "", "drug": text})
+
+
 def test_text_ends_the_users_turn():
     prompt = render_prompt(FakeTokenizer(), "Ada lived.", ["person", "city"])
     assert prompt.prefix.endswith("\nText:\n")

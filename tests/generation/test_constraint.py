@@ -21,7 +21,12 @@ TEXTS = [
     "x",
     "Acme Ltd. opened an office in Berlin in 2019, says Jane Doe. " * 3,
 ]
-LABELS = [None, ["person", "place of birth"], ["c++", 'say "a"', "\\"]]
+LABELS = [
+    None,
+    ["person", "place of birth"],
+    ["c++", 'say "a"', "\\"],
+    {"person": "somebody", "place of birth": ""},
+]
 
 
 @pytest.fixture(scope="module")
