@@ -76,7 +76,9 @@ def check_settings(**values: Any) -> Settings:
         settings = Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
+        # Without pydantic's names of the kinds that a setting may be of.
+        parts = [str(part) for part in first["loc"]]
+        field = ".".join(part for part in parts if not part.startswith(("list[", "dict[")))
         raise ValueError(
             Errors.E040.format(field=field, value=first["input"], problem=first["msg"])
         ) from None
@@ -88,13 +90,16 @@ def check_settings(**values: Any) -> Settings:
 
 def _check_config_file(settings: Settings) -> None:
     """A saved pipeline's config file must be able to hold the settings."""
-    for name in settings.label_map:
+    described = settings.labels if isinstance(settings.labels, dict) else {}
+    keys = [("label_map", name) for name in settings.label_map]
+    keys += [("labels", name) for name in described]
+    for field, name in keys:
         if any(char in name for char in ":=\n") or name[0] in "#;[@" or name != name.strip():
             problem = (
                 "a key of a config file cannot hold ':' or '=', nor start with '#', ';', '[', '@' "
                 "or white space"
             )
-            raise ValueError(Errors.E040.format(field="label_map", value=name, problem=problem))
+            raise ValueError(Errors.E040.format(field=field, value=name, problem=problem))
     for field, value in settings.model_dump().items():
         if "$" in str(value):
             problem = "a config file cannot hold '$', which starts a variable there"

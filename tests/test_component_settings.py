@@ -119,6 +119,7 @@ BAD_SETTINGS = [
     ("labels", ["a", "a"]),
     ("labels", {"a": "one; two"}),
     ("labels", {}),
+    ("labels", {"a: b": "a key that a config file cannot hold"}),
     ("label_map", ["a"]),
     ("base", None),
     ("device", "gpu"),
