@@ -19,7 +19,7 @@ _MOST_TYPES = 25
 # not at all; and that a broader one is the next, not any.
 _ASK = {"own": 0.42, "broader": 0.22, "both": 0.26, "none": 0.1}
 _NEXT_CHANCE = 0.6
-_SYNONYM_CHANCE = 0.15
+_SYNONYM_CHANCE = 0.25
 _DESCRIPTION_CHANCE = 0.1
 
 
