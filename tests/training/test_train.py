@@ -162,7 +162,7 @@ def test_answers_are_scored_by_their_pairs(monkeypatch: pytest.MonkeyPatch):
             return text, types
 
         def generate(self, prompts: Any, types: Any, **_: Any) -> Any:
-            assert {asked for _, asked in prompts} == {types}
+            assert all(asked == types for _, asked in prompts)
             texts = [text.split()[0] for text, _ in prompts]
             answers = [f'{{"{word}": "place"}}' for word in texts]
             return [Answer(answer, [len(answer)], [-0.5], True) for answer in answers]
