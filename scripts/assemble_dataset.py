@@ -44,12 +44,12 @@ def main(
     settings = read_mixture(mixture)
     type_names = read_type_names(names)
     finer_types = srsly.read_json(finer) if finer else {}
-    train_part, val_part_ = part_passages(passages, val_part, rng)
-    type_names = with_kinds(type_names, train_part, finer_types)
+    train_passages, val_passages = part_passages(passages, val_part, rng)
+    type_names = with_kinds(type_names, train_passages, finer_types)
     use = settings.passages
     once = PassageUse(open=min(use.open, 1), noisy=0, given=min(use.given, 1))
-    train = passage_records(train_part[: limit or None], use, type_names, finer_types, rng)
-    val = passage_records(val_part_[: val_limit or None], once, type_names, finer_types, rng)
+    train = passage_records(train_passages[: limit or None], use, type_names, finer_types, rng)
+    val = passage_records(val_passages[: val_limit or None], once, type_names, finer_types, rng)
     if corpora is None:
         settings = settings.model_copy(update={"corpora": {}, "languages": {}, "caps": []})
     size = _tokens_of(model_name) if corpora else _characters

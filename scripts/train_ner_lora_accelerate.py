@@ -74,8 +74,9 @@ def main(
 ) -> None:
     given = {**locals(), "target_modules": [name.strip() for name in target_modules.split(",")]}
     settings = TrainSettings(**{name: given[name] for name in TrainSettings.model_fields})
-    # To show what holds: an adapter to go on from brings settings of its own.
-    settings = with_adapter(settings, resolve_base(model_name))
+    if adapter is not None:
+        # To show what holds: an adapter to go on from brings settings of its own.
+        settings = with_adapter(settings, resolve_base(model_name))
     main_process = PartialState().is_main_process
     if main_process:
         msg.table(settings.model_dump(), header=("setting", "value"), divider=True)

@@ -179,23 +179,26 @@ def _balanced(
     """Leave free records out until no language has more than its share."""
     if not shares:
         return list(free)
-    has = dict.fromkeys(shares, 0)
-    for record in [*kept, *free]:
-        if record["lang"] in has:
-            has[record["lang"]] += size(record)
+    of_kept, of_free = (_sizes(records, shares, size) for records in (kept, free))
+    has = {lang: of_kept[lang] + of_free[lang] for lang in shares}
     missing = [lang for lang, tokens in has.items() if not tokens]
     if missing:
         raise ValueError(Errors.E072.format(languages=missing, found=sorted({*has} - {*missing})))
     total = min(has[lang] / share for lang, share in shares.items())
-    kept_sizes = {lang: 0 for lang in shares}
-    for record in kept:
-        if record["lang"] in shares:
-            kept_sizes[record["lang"]] += size(record)
     chosen = [record for record in free if record["lang"] not in shares]
     for lang, share in shares.items():
         of_lang = [record for record in free if record["lang"] == lang]
-        chosen += _within(of_lang, share * total - kept_sizes[lang], size)
+        chosen += _within(of_lang, share * total - of_kept[lang], size)
     return chosen
+
+
+def _sizes(records: Iterable[Record], langs: Iterable[str], size: Size) -> Dict[str, int]:
+    """How much there is in each of some languages."""
+    sizes = dict.fromkeys(langs, 0)
+    for record in records:
+        if record["lang"] in sizes:
+            sizes[record["lang"]] += size(record)
+    return sizes
 
 
 def _capped(
