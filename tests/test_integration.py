@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import spacy
 
-TEXT = "Ada Lovelace wrote to Charles Babbage in London. Ada Lovelace was twenty-seven."
+# Without a near tie, which 8 bits may decide either way by what was tagged before.
+TEXT = "Ada Lovelace wrote to Charles Babbage in London. Ada Lovelace was ill in 1843."
 
 
 @pytest.fixture(scope="module")
